@@ -1,0 +1,78 @@
+// Copyright (c) The Rushlight authors.
+// SPDX-License-Identifier: BSD-3-Clause
+
+// Context: what an operator or a delegate may use while it runs.
+//
+// A Context belongs to one execution on one thread; the tasks that ParallelFor hands out may run on
+// others, and touch only what is passed to them.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "rushlight/arena.h"
+#include "rushlight/error.h"
+
+namespace rushlight {
+
+// Bounds of one execution.  The clock is read between instructions and between the chunks of a
+// long loop, never inside an inner loop.
+struct Budget {
+  uint64_t max_instructions = 10'000'000;
+  int64_t max_nanoseconds = 0;                 // 0: no limit
+  const std::atomic<bool>* cancel = nullptr;   // set from any thread to stop
+};
+
+class Context {
+ public:
+  // Runs task(arg, begin, end) over [0, count) in pieces of at least `grain`, and waits.
+  using Task = void (*)(void* arg, size_t begin, size_t end);
+  using Parallel = void (*)(void* team, size_t count, size_t grain, Task task, void* arg);
+
+  Parallel parallel = nullptr;  // null: serial.  Set by whoever owns the team.
+  void* team = nullptr;
+  size_t threads = 1;           // how many tasks may run at once
+  Arena scratch;                // released after each instruction
+  const std::atomic<bool>* cancel = nullptr;
+  int64_t deadline = 0;         // platform::MonotonicNanos(), 0: none
+
+  // kCancelFlag or kTimeBudget where the execution is to stop.
+  Error CheckBudget() const;
+
+  // Calls body(begin, end) over [0, count) in pieces of `grain` elements, in parallel where there
+  // is a team, and stops between pieces where the budget is spent.  Results must not depend on how
+  // the range is split.
+  template <class F>
+  Error ParallelFor(size_t count, size_t grain, F body) {
+    if (count <= grain) {  // the common small case: nothing to split, nothing to poll
+      if (count > 0) body(size_t{0}, count);
+      return kOk;
+    }
+    struct State {
+      F& body;
+      const Context& context;
+      size_t grain;
+      std::atomic<uint16_t> stopped{0};  // the Reason
+    } state{body, *this, grain};
+    const Task task = [](void* arg, size_t begin, size_t end) {
+      State& s = *static_cast<State*>(arg);
+      for (size_t b = begin; b < end; b += s.grain) {
+        const Error budget = s.context.CheckBudget();
+        if (!budget.ok()) {
+          s.stopped.store(static_cast<uint16_t>(budget.reason), std::memory_order_relaxed);
+        }
+        if (s.stopped.load(std::memory_order_relaxed) != 0) return;
+        s.body(b, end - b < s.grain ? end : b + s.grain);
+      }
+    };
+    if (parallel == nullptr) {
+      task(&state, 0, count);
+    } else {
+      parallel(team, count, grain, task, &state);
+    }
+    return Error(static_cast<Reason>(state.stopped.load(std::memory_order_relaxed)));
+  }
+};
+
+}  // namespace rushlight

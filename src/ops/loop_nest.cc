@@ -1,0 +1,87 @@
+// Copyright (c) The Rushlight authors.
+// SPDX-License-Identifier: BSD-3-Clause
+
+#include "src/ops/loop_nest.h"
+
+namespace rushlight::ops {
+
+LoopNest::LoopNest(const Tensor& out) : out_rank_(out.rank()), out_(out) {
+  const Span<const uint8_t> order = out.dim_order();
+  for (size_t j = out.rank(); j-- > 0;) {
+    const size_t d = order.empty() ? j : order[j];
+    numel_ *= static_cast<size_t>(out.size(d));
+    if (out.size(d) == 1) continue;
+    dim_[rank_] = static_cast<uint8_t>(d);
+    size_[rank_++] = out.size(d);
+  }
+}
+
+void LoopNest::AddOperand(const int64_t* strides) {
+  for (size_t l = 0; l < rank_; ++l) stride_[operands_][l] = strides[dim_[l]];
+  ++operands_;
+}
+
+Error LoopNest::AddBroadcast(const Tensor& tensor) {
+  RL_CHECK(tensor.rank() <= out_rank_, Reason::kOutputRank, Error::kNone,
+           static_cast<int64_t>(out_rank_), static_cast<int64_t>(tensor.rank()));
+  int64_t own[kMaxRank];
+  int64_t strides[kMaxRank] = {};
+  ComputeStrides(tensor, own);
+  const size_t skip = out_rank_ - tensor.rank();
+  for (size_t d = 0; d < tensor.rank(); ++d) {
+    const int32_t size = tensor.size(d);
+    RL_CHECK(size == 1 || size == out_.size(skip + d), Reason::kBroadcast, Error::kNone, size,
+             out_.size(skip + d));
+    strides[skip + d] = size == 1 ? 0 : own[d];
+  }
+  AddOperand(strides);
+  return kOk;
+}
+
+void LoopNest::Finish() {
+  if (rank_ == 0) {  // one element
+    size_[0] = 1;
+    for (size_t o = 0; o < operands_; ++o) stride_[o][0] = 1;
+    rank_ = 1;
+    return;
+  }
+  size_t last = 0;
+  for (size_t l = 1; l < rank_; ++l) {
+    bool continues = true;
+    for (size_t o = 0; o < operands_; ++o) {
+      continues &= stride_[o][l] == stride_[o][last] * size_[last];
+    }
+    if (continues) {
+      size_[last] *= size_[l];
+      continue;
+    }
+    ++last;
+    size_[last] = size_[l];
+    for (size_t o = 0; o < operands_; ++o) stride_[o][last] = stride_[o][l];
+  }
+  rank_ = last + 1;
+}
+
+void LoopNest::Locate(size_t position, int64_t* index, int64_t* offset) const {
+  auto left = static_cast<int64_t>(position);
+  for (size_t l = 0; l < rank_; ++l) {
+    const int64_t size = size_[l] > 0 ? size_[l] : 1;
+    index[l] = left % size;
+    left /= size;
+    for (size_t o = 0; o < operands_; ++o) offset[o] += index[l] * stride_[o][l];
+  }
+}
+
+void LoopNest::Advance(int64_t n, int64_t* index, int64_t* offset) const {
+  index[0] += n;
+  for (size_t o = 0; o < operands_; ++o) offset[o] += n * stride_[o][0];
+  for (size_t l = 0; index[l] == size_[l] && l + 1 < rank_; ++l) {
+    index[l] = 0;
+    ++index[l + 1];
+    for (size_t o = 0; o < operands_; ++o) {
+      offset[o] += stride_[o][l + 1] - size_[l] * stride_[o][l];
+    }
+  }
+}
+
+}  // namespace rushlight::ops

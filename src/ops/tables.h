@@ -1,0 +1,17 @@
+// Copyright (c) The Rushlight authors.
+// SPDX-License-Identifier: BSD-3-Clause
+
+// The tables of operators, one a source file.
+#pragma once
+
+#include "rushlight/op.h"
+
+namespace rushlight::ops {
+
+Span<const Op> ArithmeticOps();
+Span<const Op> PrimOps();
+
+// All of them.
+Span<const Span<const Op>> AllOps();
+
+}  // namespace rushlight::ops

@@ -1,0 +1,165 @@
+// Copyright (c) The Rushlight authors.
+// SPDX-License-Identifier: BSD-3-Clause
+
+#include "rushlight/method_meta.h"
+
+#include <cstring>
+
+#include "src/program/schema.h"
+#include "src/runtime/footprint.h"
+
+namespace rushlight {
+namespace {
+
+using flatbuffers::uoffset_t;
+
+const fb::ExecutionPlan& Plan(const void* plan) {
+  return *static_cast<const fb::ExecutionPlan*>(plan);
+}
+
+Tag TagOf(fb::KernelTypes type) {
+  switch (type) {
+    case fb::KernelTypes_Int:
+      return Tag::kInt;
+    case fb::KernelTypes_Bool:
+      return Tag::kBool;
+    case fb::KernelTypes_Double:
+      return Tag::kDouble;
+    case fb::KernelTypes_Tensor:
+      return Tag::kTensor;
+    case fb::KernelTypes_String:
+      return Tag::kString;
+    default:
+      return Tag::kNone;
+  }
+}
+
+std::string_view ViewOrEmpty(const flatbuffers::String* s) {
+  return s == nullptr ? std::string_view() : View(s);
+}
+
+}  // namespace
+
+Result<MethodMeta> MethodMeta::Get(const Program& program, std::string_view name) {
+  RL_ASSIGN_OR_RETURN(const size_t index, program.FindMethod(name));
+  return MethodMeta(program, index);
+}
+
+MethodMeta::MethodMeta(const Program& program, size_t index)
+    : program_(&program),
+      index_(index),
+      plan_(Root(program).execution_plan()->Get(static_cast<uoffset_t>(index))) {}
+
+std::string_view MethodMeta::name() const { return View(Plan(plan_).name()); }
+size_t MethodMeta::num_inputs() const { return Plan(plan_).inputs()->size(); }
+size_t MethodMeta::num_outputs() const { return Plan(plan_).outputs()->size(); }
+
+Tag MethodMeta::input_tag(size_t i) const {
+  const auto& plan = Plan(plan_);
+  const auto v = static_cast<uoffset_t>(plan.inputs()->Get(static_cast<uoffset_t>(i)));
+  return TagOf(plan.values()->Get(v)->val_type());
+}
+
+Tag MethodMeta::output_tag(size_t i) const {
+  const auto& plan = Plan(plan_);
+  const auto v = static_cast<uoffset_t>(plan.outputs()->Get(static_cast<uoffset_t>(i)));
+  return TagOf(plan.values()->Get(v)->val_type());
+}
+
+Result<TensorInfo> MethodMeta::Info(uint32_t value) const {
+  const fb::EValue& v = *Plan(plan_).values()->Get(value);
+  RL_CHECK(v.val_type() == fb::KernelTypes_Tensor, Reason::kUnsupported, value, v.val_type());
+  const fb::Tensor& t = *v.val_as_Tensor();
+  TensorInfo info;
+  info.dtype = static_cast<DType>(t.scalar_type());
+  info.sizes = {reinterpret_cast<const int32_t*>(t.sizes()->Data()), t.sizes()->size()};
+  info.dim_order = {t.dim_order()->Data(), t.dim_order()->size()};
+  info.dynamic = t.shape_dynamism() != fb::TensorShapeDynamism_STATIC;
+  info.planned = t.allocation_info() != nullptr;
+  size_t numel = 0;
+  if (!CheckedNumel(info.sizes, &numel)) return Error(Reason::kTensorBytes, value);
+  info.nbytes = numel * ElementSize(info.dtype);
+  if (t.extra_tensor_info() != nullptr) {
+    info.name = ViewOrEmpty(t.extra_tensor_info()->fully_qualified_name());
+  }
+  return info;
+}
+
+Result<TensorInfo> MethodMeta::input_tensor(size_t i) const {
+  return Info(static_cast<uint32_t>(Plan(plan_).inputs()->Get(static_cast<uoffset_t>(i))));
+}
+
+Result<TensorInfo> MethodMeta::output_tensor(size_t i) const {
+  return Info(static_cast<uint32_t>(Plan(plan_).outputs()->Get(static_cast<uoffset_t>(i))));
+}
+
+std::string_view MethodMeta::input_tree() const {
+  const auto* meta = Plan(plan_).container_meta_type();
+  return meta == nullptr ? std::string_view() : ViewOrEmpty(meta->encoded_inp_str());
+}
+
+std::string_view MethodMeta::output_tree() const {
+  const auto* meta = Plan(plan_).container_meta_type();
+  return meta == nullptr ? std::string_view() : ViewOrEmpty(meta->encoded_out_str());
+}
+
+size_t MethodMeta::num_planned() const { return Plan(plan_).non_const_buffer_sizes()->size() - 1; }
+
+uint64_t MethodMeta::planned_bytes(size_t memory_id) const {
+  const auto id = static_cast<uoffset_t>(memory_id);
+  return static_cast<uint64_t>(Plan(plan_).non_const_buffer_sizes()->Get(id));
+}
+
+size_t MethodMeta::num_values() const { return Plan(plan_).values()->size(); }
+size_t MethodMeta::num_instructions() const { return CountMethod(Plan(plan_)).instructions; }
+size_t MethodMeta::num_operators() const { return SizeOf(Plan(plan_).operators()); }
+
+std::string_view MethodMeta::operator_name(size_t i, Span<char> buffer) const {
+  const fb::Operator& op = *Plan(plan_).operators()->Get(static_cast<uoffset_t>(i));
+  const std::string_view name = View(op.name());
+  const std::string_view overload = ViewOrEmpty(op.overload());
+  size_t n = name.size();
+  std::memcpy(buffer.data(), name.data(), n);
+  if (!overload.empty()) {
+    buffer[n++] = '.';
+    std::memcpy(buffer.data() + n, overload.data(), overload.size());
+    n += overload.size();
+  }
+  return {buffer.data(), n};
+}
+
+size_t MethodMeta::num_delegates() const { return SizeOf(Plan(plan_).delegates()); }
+
+std::string_view MethodMeta::delegate_id(size_t i) const {
+  return View(Plan(plan_).delegates()->Get(static_cast<uoffset_t>(i))->id());
+}
+
+bool MethodMeta::NamedBuffer(size_t i, TensorInfo* info, uint32_t* memory_id,
+                             uint64_t* offset) const {
+  const fb::EValue& value = *Plan(plan_).values()->Get(static_cast<uoffset_t>(i));
+  if (value.val_type() != fb::KernelTypes_Tensor) return false;
+  const fb::Tensor& t = *value.val_as_Tensor();
+  if (t.allocation_info() == nullptr || t.extra_tensor_info() == nullptr ||
+      t.extra_tensor_info()->fully_qualified_name() == nullptr ||
+      t.extra_tensor_info()->fully_qualified_name()->size() == 0) {
+    return false;
+  }
+  const Result<TensorInfo> found = Info(static_cast<uint32_t>(i));
+  if (!found.ok()) return false;
+  *info = *found;
+  *memory_id = t.allocation_info()->memory_id();
+  *offset = MemoryOffset(*t.allocation_info());
+  return true;
+}
+
+size_t MethodMeta::arena_bytes() const {
+  return sizeof(void*) == 4 ? arena_bytes_32() : arena_bytes_64();
+}
+size_t MethodMeta::arena_bytes_32() const {
+  return MethodArenaBytes(CountMethod(Plan(plan_)), kAbi32);
+}
+size_t MethodMeta::arena_bytes_64() const {
+  return MethodArenaBytes(CountMethod(Plan(plan_)), kAbi64);
+}
+
+}  // namespace rushlight

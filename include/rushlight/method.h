@@ -50,8 +50,8 @@ struct MethodMemory {
   Span<const Span<uint8_t>> planned;  // [num_planned], for memory ids 1, 2, ...; 16-byte aligned
   Span<uint8_t> scratch;              // scratch_bytes()
   Span<void* const> state;            // one buffer for each of states()
-  // Keep the contents of this memory id, where another method has put the initial state already.
-  uint32_t initialized_id = 0;
+  // Memory ids whose contents are kept: another method has put the initial state there already.
+  Span<const uint32_t> initialized;
 };
 
 struct ExecuteOptions {

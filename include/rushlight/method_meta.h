@@ -25,6 +25,12 @@ struct TensorInfo {
   std::string_view name;  // of a named buffer, else empty
 };
 
+struct PlannedTensor {
+  TensorInfo info;
+  uint32_t memory_id;
+  uint64_t offset;
+};
+
 class MethodMeta {
  public:
   static Result<MethodMeta> Get(const Program& program, std::string_view name);
@@ -55,12 +61,13 @@ class MethodMeta {
   // "aten::add.out", written into `buffer` (kMaxOperatorName + 1 bytes or more).
   static constexpr size_t kMaxOperatorName = 99;
   std::string_view operator_name(size_t i, Span<char> buffer) const;
+  // The operator or delegate that an instruction calls; empty where it calls none, or does not exist.
+  std::string_view instruction_name(size_t i, Span<char> buffer) const;
   size_t num_delegates() const;
   std::string_view delegate_id(size_t i) const;
 
-  // Buffers with names: state that methods may share.  i < num_values(); false where value i is
-  // not one.
-  bool NamedBuffer(size_t i, TensorInfo* info, uint32_t* memory_id, uint64_t* offset) const;
+  // Where value i lies in planned memory; false where it does not.  Requires: i < num_values().
+  bool planned_value(size_t i, PlannedTensor* planned) const;
 
   // Bytes of method arena that Method::Load takes on this machine, or on one with 32-bit or
   // 64-bit pointers; without what delegates allocate.

@@ -4,14 +4,11 @@
 // The tables of operators, one a source file.
 #pragma once
 
-#include "rushlight/op.h"
+#include "rushlight/ops.h"
 
 namespace rushlight::ops {
 
 Span<const Op> ArithmeticOps();
 Span<const Op> PrimOps();
-
-// All of them.
-Span<const Span<const Op>> AllOps();
 
 }  // namespace rushlight::ops

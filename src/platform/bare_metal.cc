@@ -21,6 +21,7 @@ void CloseFile(FileView*) {}
 void WillNeed(const void*, size_t) {}
 void* AllocatePages(size_t) { return nullptr; }
 void FreePages(void*, size_t) {}
+void ZeroPages(void*, size_t) {}
 uint64_t TotalMemory() { return 0; }
 
 }  // namespace rushlight::platform

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -101,6 +102,14 @@ void* AllocatePages(size_t size) {
 
 void FreePages(void* data, size_t size) {
   if (data != nullptr) munmap(data, size == 0 ? 1 : size);
+}
+
+void ZeroPages(void* data, size_t size) {
+  if (size == 0) return;
+#ifdef __linux__  // private anonymous pages come back zeroed
+  if (madvise(data, size, MADV_DONTNEED) == 0) return;
+#endif
+  memset(data, 0, size);
 }
 
 uint64_t TotalMemory() {

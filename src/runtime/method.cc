@@ -428,7 +428,9 @@ Error Method::Bind(const MethodMemory& memory) {
     uint8_t* data = memory.planned[id - 1].data() + MemoryOffset(*t.allocation_info());
     Tensor& tensor = values_[v].as_tensor();
     tensor.Rebind(data, BoundNumel(t));
-    if (id == memory.initialized_id) continue;
+    bool initialized = false;
+    for (const uint32_t kept : memory.initialized) initialized |= kept == id;
+    if (initialized) continue;
     Span<const uint8_t> initial;
     if (IsExternal(t)) {
       RL_RETURN_IF_ERROR(FindExternal(external_, t, tensor, v, &initial));
@@ -439,6 +441,8 @@ Error Method::Bind(const MethodMemory& memory) {
     if (!initial.empty()) std::memcpy(data, initial.data(), initial.size());
   }
   memory_ = memory;
+  memory_.planned = {};  // the spans themselves were the caller's
+  memory_.initialized = {};
   bound_ = true;
   return kOk;
 }
@@ -552,12 +556,9 @@ Value Method::output(size_t i) const {
 }
 
 Result<Tensor*> Method::NamedBuffer(std::string_view name) {
-  const fb::ExecutionPlan& plan = PlanOf(meta_);
-  for (uoffset_t v = 0; v < plan.values()->size(); ++v) {
-    TensorInfo info;
-    uint32_t id;
-    uint64_t offset;
-    if (meta_.NamedBuffer(v, &info, &id, &offset) && info.name == name) {
+  for (size_t v = 0; v < meta_.num_values(); ++v) {
+    PlannedTensor planned;
+    if (!name.empty() && meta_.planned_value(v, &planned) && planned.info.name == name) {
       return &values_[v].as_tensor();
     }
   }

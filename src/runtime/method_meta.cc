@@ -128,27 +128,38 @@ std::string_view MethodMeta::operator_name(size_t i, Span<char> buffer) const {
   return {buffer.data(), n};
 }
 
+std::string_view MethodMeta::instruction_name(size_t i, Span<char> buffer) const {
+  for (const fb::Chain* chain : *Plan(plan_).chains()) {
+    const auto& instructions = *chain->instructions();
+    if (i >= instructions.size()) {
+      i -= instructions.size();
+      continue;
+    }
+    const fb::Instruction& instruction = *instructions.Get(static_cast<uoffset_t>(i));
+    if (const auto* call = instruction.instr_args_as_KernelCall()) {
+      return operator_name(static_cast<size_t>(call->op_index()), buffer);
+    }
+    if (const auto* call = instruction.instr_args_as_DelegateCall()) {
+      return delegate_id(static_cast<size_t>(call->delegate_index()));
+    }
+    break;
+  }
+  return {};
+}
+
 size_t MethodMeta::num_delegates() const { return SizeOf(Plan(plan_).delegates()); }
 
 std::string_view MethodMeta::delegate_id(size_t i) const {
   return View(Plan(plan_).delegates()->Get(static_cast<uoffset_t>(i))->id());
 }
 
-bool MethodMeta::NamedBuffer(size_t i, TensorInfo* info, uint32_t* memory_id,
-                             uint64_t* offset) const {
+bool MethodMeta::planned_value(size_t i, PlannedTensor* planned) const {
   const fb::EValue& value = *Plan(plan_).values()->Get(static_cast<uoffset_t>(i));
   if (value.val_type() != fb::KernelTypes_Tensor) return false;
-  const fb::Tensor& t = *value.val_as_Tensor();
-  if (t.allocation_info() == nullptr || t.extra_tensor_info() == nullptr ||
-      t.extra_tensor_info()->fully_qualified_name() == nullptr ||
-      t.extra_tensor_info()->fully_qualified_name()->size() == 0) {
-    return false;
-  }
-  const Result<TensorInfo> found = Info(static_cast<uint32_t>(i));
-  if (!found.ok()) return false;
-  *info = *found;
-  *memory_id = t.allocation_info()->memory_id();
-  *offset = MemoryOffset(*t.allocation_info());
+  const fb::AllocationDetails* allocation = value.val_as_Tensor()->allocation_info();
+  const Result<TensorInfo> info = Info(static_cast<uint32_t>(i));
+  if (allocation == nullptr || !info.ok()) return false;
+  *planned = {*info, allocation->memory_id(), MemoryOffset(*allocation)};
   return true;
 }
 

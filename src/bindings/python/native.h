@@ -6,8 +6,19 @@
 
 #include <nanobind/nanobind.h>
 
+#include <string>
+
+#include "rushlight/describe.h"
+
 namespace rushlight::python {
 
-void BindOps(nanobind::module_& m);       // the operator table, and single operators for tests
+void BindOps(nanobind::module_& m);             // the operator table; single operators, for tests
+void BindProgramBuilder(nanobind::module_& m);  // writing and checking program files
+void BindRuntime(nanobind::module_& m);         // loading and running them
+
+// Raises rushlight._native.Error, whose text is the error's sentence.
+[[noreturn]] void Raise(const Error& error, const Program* program = nullptr);
+// What Python sees of an Error: a dict of its numbers and its sentence.
+nanobind::dict ToDict(const Error& error, const Program* program = nullptr);
 
 }  // namespace rushlight::python

@@ -1,0 +1,105 @@
+# Copyright (c) The Rushlight authors.
+# SPDX-License-Identifier: BSD-3-Clause
+"""to_edge for one program: import, decompose, functionalize, verify."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+
+import torch
+from torch import fx
+from torch.export import ExportedProgram
+from torch.export.graph_signature import (
+    InputKind,
+    OutputKind,
+    OutputSpec,
+    TensorArgument,
+)
+
+from rushlight.dialect.decompose import Decomposer, core_aten_table
+from rushlight.dialect.functionalize import functionalize
+from rushlight.dialect.verifier import make_program
+from rushlight.export.importer import import_program
+from rushlight.passes.base import graph_modules, run_passes
+from rushlight.passes.decompose_composites import COMPOSITES
+from rushlight.passes.pipeline import edge_passes
+
+_CHANGED = {
+    InputKind.BUFFER: OutputKind.BUFFER_MUTATION,
+    InputKind.CONSTANT_TENSOR: OutputKind.BUFFER_MUTATION,
+    InputKind.PARAMETER: OutputKind.PARAMETER_MUTATION,
+    InputKind.USER_INPUT: OutputKind.USER_INPUT_MUTATION,
+}
+
+
+def to_edge_program(
+    program: ExportedProgram,
+    *,
+    preserve: frozenset = frozenset(),
+    keep: Callable[[fx.Node], bool] | None = None,
+) -> ExportedProgram:
+    """The edge dialect form of an exported program, which stays as it is.  Operators in `preserve`,
+    and nodes that `keep` accepts, are not decomposed."""
+    module, signature = import_program(program)
+    whole = COMPOSITES | preserve
+    decomposer = Decomposer(
+        core_aten_table(without=whole),
+        lambda node: node.target in whole or (keep is not None and keep(node)),
+    )
+    for m in graph_modules(module):
+        decomposer.run(m.graph)
+    for m in graph_modules(module):
+        if m is not module and functionalize(m.graph):
+            raise NotImplementedError("a branch or loop body writes to a tensor from outside")
+    final = functionalize(module.graph)
+    _add_mutation_outputs(module, signature, final)
+    for m in graph_modules(module):
+        m.graph.eliminate_dead_code()
+        m.recompile()
+    edge = make_program(program, module, signature)
+    edge.graph_module.meta["edge"] = True
+    run_passes(edge, edge_passes())
+    _number_nodes(edge)
+    edge.validate()
+    return edge
+
+
+def _add_mutation_outputs(module: fx.GraphModule, signature, final: dict[fx.Node, fx.Node]) -> None:
+    """The final values of inputs that were written to become outputs, in front of the others."""
+    if not final:
+        return
+    by_name = {s.arg.name: s for s in signature.input_specs if hasattr(s.arg, "name")}
+    specs, nodes = [], []
+    for placeholder, node in final.items():
+        spec = by_name[placeholder.name]
+        if spec.kind == InputKind.CONSTANT_TENSOR:  # written to: it is state
+            spec.kind, spec.persistent = InputKind.BUFFER, False
+        target = placeholder.name if spec.kind == InputKind.USER_INPUT else spec.target
+        specs.append(OutputSpec(_CHANGED[spec.kind], TensorArgument(node.name), target))
+        nodes.append(node)
+    output = module.graph.output_node()
+    output.args = ((*nodes, *output.args[0]),)
+    signature.output_specs = [*specs, *signature.output_specs]
+
+
+def _number_nodes(program: ExportedProgram) -> None:
+    """Debug handles: what a profiler's events and a device's errors are matched by."""
+    counter = itertools.count(1)
+    for module in graph_modules(program.graph_module):
+        for node in module.graph.nodes:
+            if node.op == "call_function":
+                node.meta["debug_handle"] = next(counter)
+
+
+def is_edge(program: ExportedProgram) -> bool:
+    return bool(program.graph_module.meta.get("edge"))
+
+
+def operators_of(program: ExportedProgram) -> set:
+    return {
+        n.target
+        for m in graph_modules(program.graph_module)
+        for n in m.graph.nodes
+        if isinstance(n.target, torch._ops.OpOverload)
+    }

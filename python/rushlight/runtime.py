@@ -1,0 +1,217 @@
+# Copyright (c) The Rushlight authors.
+# SPDX-License-Identifier: BSD-3-Clause
+"""Loading and running program files.  Needs NumPy only; tensors of PyTorch's (or of anything else that
+speaks DLPack) come in and go out as what they are.
+
+    model = rushlight.load("model.pte")
+    y = model(x)
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from rushlight import _native
+
+Error = _native.Error
+
+
+class Tree:
+    """The structure of a method's inputs or outputs: nested tuples, lists and dicts with tensors as
+    leaves.  Built from the text that the compiler put into the program."""
+
+    def __init__(self, text: str):
+        self.root = None
+        if text:
+            try:
+                version, root = json.loads(text)
+            except (ValueError, TypeError):
+                return
+            self.root = root if version == 1 and _is_known(root) else None
+
+    @property
+    def known(self) -> bool:
+        return self.root is not None
+
+    def unflatten(self, leaves: Sequence):
+        """The structure with these leaves; a plain list where the structure is not known."""
+        if self.root is None:
+            return list(leaves)
+        supply = iter(leaves)
+        return _build(self.root, supply)
+
+    def arguments(self, args: Sequence, kwargs: Mapping) -> list:
+        """Positional and keyword arguments of a call, flattened in the method's order."""
+        if self.root is None:
+            if kwargs:
+                raise TypeError(
+                    "this program does not know its arguments' names; pass them in order"
+                )
+            return [leaf for a in args for leaf in _leaves(a)]
+        positional, named = self.root["children_spec"]
+        names = json.loads(named["context"]) if named["children_spec"] else []
+        values = list(args[: len(positional["children_spec"])])
+        rest = list(args[len(positional["children_spec"]) :])
+        for name in names:  # keyword arguments may be given by position, in their order
+            if name in kwargs:
+                rest_value = kwargs[name]
+            elif rest:
+                rest_value = rest.pop(0)
+            else:
+                raise TypeError(f"missing argument {name!r}")
+            values.append(rest_value)
+        unknown = set(kwargs) - set(names)
+        if unknown or rest:
+            what = (
+                f"unexpected argument {sorted(unknown)[0]!r}" if unknown else "too many arguments"
+            )
+            raise TypeError(f"{what}; the method takes {len(positional['children_spec'])} positional "
+                            f"ones and {names}")  # fmt: skip
+        return [leaf for v in values for leaf in _leaves(v)]
+
+
+_CONTAINERS = ("builtins.tuple", "builtins.list", "builtins.dict", "collections.OrderedDict")
+
+
+def _is_known(node) -> bool:
+    if not isinstance(node, dict) or "children_spec" not in node:
+        return False
+    if node.get("type") is None:
+        return not node["children_spec"]
+    return node["type"] in _CONTAINERS and all(_is_known(c) for c in node["children_spec"])
+
+
+def _build(node, supply):
+    if node["type"] is None:
+        return next(supply)
+    children = [_build(c, supply) for c in node["children_spec"]]
+    if node["type"] == "builtins.tuple":
+        return tuple(children)
+    if node["type"] == "builtins.list":
+        return children
+    return dict(zip(json.loads(node["context"]), children, strict=True))
+
+
+def _leaves(value):
+    if isinstance(value, (tuple, list)):
+        return [leaf for v in value for leaf in _leaves(v)]
+    if isinstance(value, dict):
+        return [leaf for v in value.values() for leaf in _leaves(v)]
+    return [value]
+
+
+def _is_torch(value) -> bool:
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(value, torch.Tensor)
+
+
+def _ready(value, expected: dict):
+    """An input in the layout that the method was compiled for.  Copies only where it must."""
+    if expected["kind"] != "tensor":
+        return value.item() if hasattr(value, "item") and not _is_torch(value) else value
+    if _is_torch(value):
+        value = value.detach()
+        if value.device.type != "cpu":
+            value = value.cpu()
+    elif not isinstance(value, np.ndarray) and not hasattr(value, "__dlpack__"):
+        value = np.asarray(value)
+    order = expected["dim_order"]
+    rank = len(value.shape)
+    if len(order) != rank:
+        return value  # the runtime says what is wrong
+    inverse = [order.index(d) for d in range(rank)]
+    if _is_torch(value):
+        return value.permute(order).contiguous().permute(inverse)
+    return np.ascontiguousarray(np.asarray(value).transpose(order)).transpose(inverse)
+
+
+class LoadedMethod:
+    """One method of a loaded program: call it with the arguments that the model took."""
+
+    def __init__(self, module: _native.Module, name: str):
+        self._module = module
+        self.name = name
+        self.meta = module.method_meta(name)
+        self._inputs = Tree(self.meta["input_tree"])
+        self._outputs = Tree(self.meta["output_tree"])
+
+    def __call__(self, *args, **kwargs):
+        flat = self._inputs.arguments(args, kwargs)
+        as_torch = any(_is_torch(v) for v in flat)
+        return self._outputs.unflatten(self._run(flat, as_torch))
+
+    def execute(self, inputs: Sequence, **budget) -> list:
+        """Runs on flat inputs; returns flat outputs.  `max_instructions` and `max_nanoseconds` bound the
+        run."""
+        return self._run(list(inputs), any(_is_torch(v) for v in inputs), **budget)
+
+    def _run(self, flat: list, as_torch: bool, **budget) -> list:
+        expected = self.meta["inputs"]
+        if len(flat) == len(expected):
+            flat = [_ready(v, e) for v, e in zip(flat, expected, strict=True)]
+        outputs = self._module.execute(self.name, flat, **budget)
+        return [_give(v, as_torch) for v in outputs]
+
+
+def _give(value, as_torch: bool):
+    if not hasattr(value, "__dlpack__"):
+        return value
+    if as_torch:
+        return sys.modules["torch"].from_dlpack(value)
+    if str(getattr(value, "dtype", "")) == "bfloat16":
+        raise TypeError("NumPy has no bfloat16: call the program with PyTorch tensors")
+    return np.from_dlpack(value)
+
+
+class LoadedProgram:
+    """A program file, loaded.  Calling it calls `forward`; other methods are attributes."""
+
+    def __init__(self, module: _native.Module):
+        self._module = module
+        self.method_names: list[str] = module.method_names
+        self._methods: dict[str, LoadedMethod] = {}
+
+    def method(self, name: str) -> LoadedMethod:
+        if name not in self._methods:
+            self._methods[name] = LoadedMethod(self._module, name)
+        return self._methods[name]
+
+    def __call__(self, *args, **kwargs):
+        return self.method("forward")(*args, **kwargs)
+
+    def __getattr__(self, name: str):
+        if name.startswith("_") or name not in self.method_names:
+            raise AttributeError(f"no method {name!r}; there are {self.method_names}")
+        return self.method(name)
+
+    def share(self) -> LoadedProgram:
+        """Another state over the same file, for another thread."""
+        return LoadedProgram(self._module.share())
+
+    def reset_state(self) -> None:
+        """Puts all buffers back to what they were after loading."""
+        self._module.reset_state()
+
+    @property
+    def named_data(self) -> dict[str, bytes]:
+        return {k: self._module.named_data(k) for k in self._module.named_data_keys()}
+
+
+def load(
+    program,
+    *,
+    data_files: Sequence = (),
+    access: str = "map",
+    memory_limit: int = 0,
+) -> LoadedProgram:
+    """Loads a program: a path, or bytes.  `data_files`: external weights (.ptd); `access`: "map", or
+    "read" for files that may change; `memory_limit`: bytes, 0 for what the machine has."""
+    files = [str(Path(f)) for f in data_files]
+    if isinstance(program, (bytes, bytearray, memoryview)):
+        return LoadedProgram(_native.Module.from_bytes(bytes(program), files, memory_limit))
+    return LoadedProgram(_native.Module.load(str(program), access, files, memory_limit))

@@ -1,0 +1,44 @@
+// Copyright (c) The Rushlight authors.
+// SPDX-License-Identifier: BSD-3-Clause
+
+#include "rushlight/host_tensor.h"
+
+namespace rushlight {
+
+struct HostTensor::Storage {
+  std::vector<int32_t> sizes;
+  std::vector<uint8_t> dim_order;
+  std::vector<std::max_align_t> memory;
+  Tensor tensor;
+};
+
+void HostTensor::Delete::operator()(Storage* s) const { delete s; }
+
+HostTensor::HostTensor(DType dtype, std::vector<int32_t> sizes, std::vector<uint8_t> dim_order) {
+  *this = View(dtype, std::move(sizes), nullptr, std::move(dim_order));
+  Storage& s = *storage_;
+  const size_t unit = sizeof(std::max_align_t);
+  s.memory.resize((s.tensor.nbytes() + unit - 1) / unit);
+  s.tensor.Rebind(s.memory.data(), s.tensor.capacity());
+}
+
+HostTensor HostTensor::View(DType dtype, std::vector<int32_t> sizes, void* data,
+                            std::vector<uint8_t> dim_order) {
+  HostTensor t;
+  t.storage_.reset(new Storage{std::move(sizes), std::move(dim_order), {}, {}});
+  Storage& s = *t.storage_;
+  s.tensor = Tensor(dtype, data, s.sizes, s.dim_order.empty() ? nullptr : s.dim_order.data());
+  return t;
+}
+
+HostTensor HostTensor::CopyOf(const Tensor& tensor) {
+  const auto order = tensor.dim_order();
+  HostTensor t(tensor.dtype(), {tensor.sizes().begin(), tensor.sizes().end()},
+               {order.begin(), order.end()});
+  if (tensor.nbytes() > 0) std::memcpy(t.tensor().raw(), tensor.raw(), tensor.nbytes());
+  return t;
+}
+
+Tensor& HostTensor::tensor() const { return storage_->tensor; }
+
+}  // namespace rushlight

@@ -1,0 +1,357 @@
+// Copyright (c) The Rushlight authors.
+// SPDX-License-Identifier: BSD-3-Clause
+
+#include "rushlight/module.h"
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "rushlight/delegates.h"
+#include "rushlight/ops.h"
+
+namespace rushlight {
+namespace {
+
+// Zeroed memory of its own.
+class Pages {
+ public:
+  explicit Pages(size_t size) : data_(platform::AllocatePages(size)), size_(size) {}
+  ~Pages() { platform::FreePages(data_, size_); }
+  Pages(const Pages&) = delete;
+  Pages& operator=(const Pages&) = delete;
+
+  bool ok() const { return data_ != nullptr; }
+  uint8_t* data() const { return static_cast<uint8_t*>(data_); }
+  size_t size() const { return size_; }
+  void Zero() { platform::ZeroPages(data_, size_); }
+
+ private:
+  void* data_;
+  size_t size_;
+};
+
+using SharedPages = std::shared_ptr<Pages>;
+
+// A named buffer of state, where a method keeps it.
+struct NamedRange {
+  std::string_view name;
+  uint64_t begin;
+  uint64_t end;
+  DType dtype;
+};
+
+// The named buffers of a memory id, or nothing where it also holds tensors without names.
+bool StateRanges(const MethodMeta& meta, uint32_t memory_id, std::vector<NamedRange>* ranges) {
+  for (size_t v = 0; v < meta.num_values(); ++v) {
+    PlannedTensor planned;
+    if (!meta.planned_value(v, &planned) || planned.memory_id != memory_id) continue;
+    if (planned.info.name.empty()) return false;
+    ranges->push_back({planned.info.name, planned.offset, planned.offset + planned.info.nbytes,
+                       planned.info.dtype});
+  }
+  return !ranges->empty();
+}
+
+// Whether two methods may use one memory for these: equal names lie at equal places, others apart.
+bool Agree(const std::vector<NamedRange>& a, const std::vector<NamedRange>& b) {
+  for (const NamedRange& x : a) {
+    for (const NamedRange& y : b) {
+      const bool same = x.begin == y.begin && x.end == y.end && x.dtype == y.dtype;
+      const bool apart = x.end <= y.begin || y.end <= x.begin;
+      if (x.name == y.name ? !same : !apart) return false;
+    }
+  }
+  return true;
+}
+
+}  // namespace
+
+// What modules of one file share.
+struct Module::File {
+  platform::FileView view;   // empty where the bytes are borrowed
+  std::unique_ptr<Pages> metadata;
+  Program program;
+  ModuleOptions options;
+  std::map<uint32_t, size_t> shared_memory;  // memory ids that methods share, with their sizes
+
+  ~File() {
+    platform::CloseFile(&view);
+  }
+
+  Error LoadProgram(Span<const uint8_t> bytes);
+  void FindSharedMemory();
+};
+
+Error Module::File::LoadProgram(Span<const uint8_t> bytes) {
+  RL_ASSIGN_OR_RETURN(const size_t size, Program::MetadataBytes(bytes, bytes.size()));
+  metadata = std::make_unique<Pages>(size);
+  RL_CHECK(metadata->ok(), Reason::kHeap, Error::kNone, static_cast<int64_t>(size));
+  Arena arena(metadata->data(), size);
+  RL_ASSIGN_OR_RETURN(program, Program::Load(bytes, arena));
+  return kOk;
+}
+
+void Module::File::FindSharedMemory() {
+  size_t most_ids = 0;
+  for (size_t m = 0; m < program.num_methods(); ++m) {
+    most_ids = std::max(most_ids, MethodMeta(program, m).num_planned());
+  }
+  for (uint32_t id = 1; id <= most_ids; ++id) {
+    const bool asked = std::count(options.shared_memory_ids.begin(),
+                                  options.shared_memory_ids.end(), id) > 0;
+    std::vector<std::vector<NamedRange>> methods;
+    size_t size = 0;
+    bool agree = true;
+    for (size_t m = 0; m < program.num_methods(); ++m) {
+      const MethodMeta meta(program, m);
+      if (meta.num_planned() < id) continue;
+      std::vector<NamedRange> ranges;
+      if (!asked && !StateRanges(meta, id, &ranges)) continue;
+      for (const auto& other : methods) agree &= asked || Agree(other, ranges);
+      methods.push_back(std::move(ranges));
+      size = std::max(size, static_cast<size_t>(meta.planned_bytes(id)));
+    }
+    if (agree && methods.size() > 1) shared_memory[id] = size;
+  }
+}
+
+namespace {
+
+// A method with its memory.
+struct LoadedMethod {
+  std::unique_ptr<Pages> arena;
+  std::vector<SharedPages> planned;
+  std::vector<uint32_t> initialized;
+  std::unique_ptr<Pages> scratch;
+  std::vector<std::unique_ptr<Pages>> outputs;
+  std::vector<SharedPages> states;
+  std::vector<void*> state_pointers;
+  std::unique_ptr<Method> method;
+
+  Error Bind() {
+    std::vector<Span<uint8_t>> spans;
+    for (const SharedPages& p : planned) spans.emplace_back(p->data(), p->size());
+    MethodMemory memory;
+    memory.planned = spans;
+    memory.scratch = {scratch->data(), scratch->size()};
+    memory.state = {state_pointers.data(), state_pointers.size()};
+    memory.initialized = initialized;
+    return method->Bind(memory);
+  }
+};
+
+}  // namespace
+
+struct Module::Impl {
+  std::shared_ptr<const File> file;
+  std::map<std::string, LoadedMethod, std::less<>> methods;
+  std::map<uint32_t, SharedPages> shared_memory;
+  std::map<std::string, SharedPages, std::less<>> states;  // of delegates, by name
+  uint64_t allocated = 0;
+
+  Result<std::unique_ptr<Pages>> Allocate(uint64_t size) {
+    const uint64_t limit = file->options.memory_limit;
+    RL_CHECK(size <= limit && allocated <= limit - size, Reason::kMemoryBudget, Error::kNone,
+             static_cast<int64_t>(allocated + size), static_cast<int64_t>(limit));
+    auto pages = std::make_unique<Pages>(static_cast<size_t>(size));
+    RL_CHECK(pages->ok(), Reason::kHeap, Error::kNone, static_cast<int64_t>(size));
+    allocated += size;
+    return pages;
+  }
+  Error LoadMethod(std::string_view name, LoadedMethod* loaded);
+  Error AllocatePlanned(LoadedMethod* loaded);
+  Error AllocateStates(LoadedMethod* loaded);
+  Error AllocateOutputs(LoadedMethod* loaded);
+};
+
+Error Module::Impl::LoadMethod(std::string_view name, LoadedMethod* loaded) {
+  RL_ASSIGN_OR_RETURN(const MethodMeta meta, MethodMeta::Get(file->program, name));
+  MethodOptions options;
+  options.ops = file->options.ops;
+  options.delegates = file->options.delegates;
+  options.threads = file->options.threads;
+  // Delegates may need more than the tables; how much, only they know.
+  size_t arena_bytes = meta.arena_bytes() + 16;
+  for (;;) {
+    RL_ASSIGN_OR_RETURN(loaded->arena, Allocate(arena_bytes));
+    Arena arena(loaded->arena->data(), arena_bytes);
+    Result<Method> method = Method::Load(file->program, name, options, arena);
+    if (method.ok()) {
+      loaded->method = std::make_unique<Method>(*std::move(method));
+      break;
+    }
+    const bool too_small = method.error().reason == Reason::kMethodArena;
+    if (!too_small || meta.num_delegates() == 0) return method.error();
+    allocated -= arena_bytes;
+    arena_bytes = arena_bytes * 2 + 4096;
+  }
+  RL_RETURN_IF_ERROR(AllocatePlanned(loaded));
+  RL_RETURN_IF_ERROR(AllocateStates(loaded));
+  RL_ASSIGN_OR_RETURN(loaded->scratch, Allocate(loaded->method->scratch_bytes()));
+  RL_RETURN_IF_ERROR(loaded->Bind());
+  return AllocateOutputs(loaded);
+}
+
+Error Module::Impl::AllocatePlanned(LoadedMethod* loaded) {
+  const MethodMeta& meta = loaded->method->meta();
+  for (uint32_t id = 1; id <= meta.num_planned(); ++id) {
+    const auto shared = file->shared_memory.find(id);
+    if (shared == file->shared_memory.end()) {
+      RL_ASSIGN_OR_RETURN(std::unique_ptr<Pages> pages, Allocate(meta.planned_bytes(id)));
+      loaded->planned.push_back(std::move(pages));
+      continue;
+    }
+    SharedPages& pages = shared_memory[id];
+    if (pages == nullptr) {
+      RL_ASSIGN_OR_RETURN(pages, Allocate(shared->second));
+    } else {
+      loaded->initialized.push_back(id);
+    }
+    loaded->planned.push_back(pages);
+  }
+  return kOk;
+}
+
+Error Module::Impl::AllocateStates(LoadedMethod* loaded) {
+  for (size_t i = 0; i < loaded->method->num_states(); ++i) {
+    const StateSpec& spec = loaded->method->state(i);
+    uint64_t bytes = 0;
+    RL_CHECK(!__builtin_mul_overflow(uint64_t{spec.bytes_per_position},
+                                     uint64_t{spec.max_positions}, &bytes) &&
+                 !__builtin_add_overflow(bytes, uint64_t{spec.fixed_bytes}, &bytes),
+             Reason::kStateArena, static_cast<uint32_t>(i));
+    SharedPages& pages = states[std::string(spec.name)];
+    if (pages == nullptr) {
+      RL_ASSIGN_OR_RETURN(pages, Allocate(bytes));
+    }
+    RL_CHECK(pages->size() >= bytes, Reason::kStateArena, static_cast<uint32_t>(i),
+             static_cast<int64_t>(pages->size()), static_cast<int64_t>(bytes));
+    loaded->states.push_back(pages);
+    loaded->state_pointers.push_back(pages->data());
+  }
+  return kOk;
+}
+
+Error Module::Impl::AllocateOutputs(LoadedMethod* loaded) {
+  const MethodMeta& meta = loaded->method->meta();
+  for (size_t i = 0; i < meta.num_outputs(); ++i) {
+    if (meta.output_tag(i) != Tag::kTensor) continue;
+    RL_ASSIGN_OR_RETURN(const TensorInfo info, meta.output_tensor(i));
+    const Tensor& tensor = loaded->method->output(i).as_tensor();
+    if (info.planned || tensor.read_only()) continue;
+    RL_ASSIGN_OR_RETURN(std::unique_ptr<Pages> pages, Allocate(info.nbytes));
+    RL_RETURN_IF_ERROR(loaded->method->SetOutput(i, pages->data(), pages->size()));
+    loaded->outputs.push_back(std::move(pages));
+  }
+  return kOk;
+}
+
+Module::Module(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Module::Module(Module&&) noexcept = default;
+Module::~Module() = default;
+
+namespace {
+
+ModuleOptions WithDefaults(ModuleOptions options) {
+  if (options.ops.empty()) options.ops = ops::AllOps();
+  if (options.delegates.empty()) options.delegates = delegates::AllDelegates();
+  if (options.threads == 0) options.threads = 1;
+  if (options.memory_limit == 0) options.memory_limit = platform::TotalMemory();
+  if (options.memory_limit == 0) options.memory_limit = UINT64_MAX;
+  return options;
+}
+
+}  // namespace
+
+Result<Module> Module::Load(const std::string& path, const ModuleOptions& options) {
+  auto file = std::make_shared<File>();
+  file->options = WithDefaults(options);
+  const int error = platform::OpenFile(path.c_str(), options.access, &file->view);
+  RL_CHECK(error == 0, Reason::kOpen, Error::kNone, error);
+  return FromFile(std::move(file), {file->view.data, file->view.size});
+}
+
+Result<Module> Module::FromBytes(Span<const uint8_t> bytes, const ModuleOptions& options) {
+  auto file = std::make_shared<File>();
+  file->options = WithDefaults(options);
+  return FromFile(std::move(file), bytes);
+}
+
+Result<Module> Module::FromFile(std::shared_ptr<File> file, Span<const uint8_t> bytes) {
+  RL_RETURN_IF_ERROR(file->LoadProgram(bytes));
+  file->FindSharedMemory();
+  auto impl = std::make_unique<Impl>();
+  impl->file = std::move(file);
+  return Module(std::move(impl));
+}
+
+Module Module::Share() const {
+  auto impl = std::make_unique<Impl>();
+  impl->file = impl_->file;
+  return Module(std::move(impl));
+}
+
+const Program& Module::program() const { return impl_->file->program; }
+
+std::vector<std::string> Module::method_names() const {
+  std::vector<std::string> names;
+  for (size_t m = 0; m < program().num_methods(); ++m) {
+    names.emplace_back(program().method_name(m));
+  }
+  return names;
+}
+
+Result<MethodMeta> Module::method_meta(std::string_view name) const {
+  return MethodMeta::Get(program(), name);
+}
+
+Error Module::LoadMethod(std::string_view name) {
+  if (impl_->methods.find(name) != impl_->methods.end()) return kOk;
+  LoadedMethod loaded;
+  const uint64_t before = impl_->allocated;
+  const Error error = impl_->LoadMethod(name, &loaded);
+  if (!error.ok()) {
+    impl_->allocated = before;
+    return error;
+  }
+  impl_->methods.emplace(std::string(name), std::move(loaded));
+  return kOk;
+}
+
+void Module::UnloadMethod(std::string_view name) {
+  const auto it = impl_->methods.find(name);
+  if (it != impl_->methods.end()) impl_->methods.erase(it);
+}
+
+Result<Method*> Module::method(std::string_view name) {
+  RL_RETURN_IF_ERROR(LoadMethod(name));
+  return impl_->methods.find(name)->second.method.get();
+}
+
+Result<std::vector<Value>> Module::Execute(std::string_view name, Span<const Value> inputs,
+                                           const ExecuteOptions& options) {
+  RL_ASSIGN_OR_RETURN(Method* const m, method(name));
+  RL_CHECK(inputs.size() == m->meta().num_inputs(), Reason::kInputCount, Error::kNone,
+           static_cast<int64_t>(inputs.size()), static_cast<int64_t>(m->meta().num_inputs()));
+  for (size_t i = 0; i < inputs.size(); ++i) RL_RETURN_IF_ERROR(m->SetInput(i, inputs[i]));
+  RL_RETURN_IF_ERROR(m->Execute(options));
+  std::vector<Value> outputs;
+  for (size_t i = 0; i < m->meta().num_outputs(); ++i) outputs.push_back(m->output(i));
+  return outputs;
+}
+
+Error Module::ResetState() {
+  for (auto& [id, pages] : impl_->shared_memory) pages->Zero();
+  for (auto& [name, pages] : impl_->states) pages->Zero();
+  for (auto& [name, loaded] : impl_->methods) {
+    for (const SharedPages& p : loaded.planned) {
+      if (p.use_count() == 1) p->Zero();
+    }
+    loaded.initialized.clear();  // initial state is put back
+    RL_RETURN_IF_ERROR(loaded.Bind());
+  }
+  return kOk;
+}
+
+}  // namespace rushlight

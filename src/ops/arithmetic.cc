@@ -1,7 +1,7 @@
 // Copyright (c) The Rushlight authors.
 // SPDX-License-Identifier: BSD-3-Clause
 
-// Binary arithmetic and comparison.
+// Arithmetic of two operands and more.
 
 #include "src/kernels/elementwise/functions.h"
 #include "src/ops/elementwise.h"
@@ -10,82 +10,207 @@
 namespace rushlight::ops {
 namespace {
 
-using kernels::AddScaled;
-using kernels::SubScaled;
+// add, sub, rsub: a + alpha * b.
 
-// add, sub: a + alpha * b.
-
+Error PrepareScaled(PrepareContext& c, Operand a, Operand b, Scalar alpha, MapRules rules,
+                    const Tensor& out) {
+  const DType common = CommonType({a, b});
+  RL_CHECK(!alpha.is_floating() || IsFloating(common), Reason::kArgumentValue);
+  return PrepareMap(c, {a, b, alpha}, common, rules | kRounded, out);
+}
+template <MapRules rules>
 Error PrepareAdd(PrepareContext& c, const Tensor& a, const Tensor& b, Scalar alpha, Tensor& out) {
-  return PrepareMap(c, {a, b, alpha}, CommonType({a, b}), kSameType, out);
+  return PrepareScaled(c, a, b, alpha, rules, out);
 }
 Error RunAdd(RunContext& c, const Tensor& a, const Tensor& b, Scalar alpha, Tensor& out) {
   return RunMap(c, {a, b, alpha}, out);
 }
-Error PrepareAddScalar(PrepareContext& c, const Tensor& a, Scalar b, Scalar alpha, Tensor& out) {
-  return PrepareMap(c, {a, b, alpha}, CommonType({a, b}), kSameType, out);
+template <MapRules rules>
+Error PrepareAddNumber(PrepareContext& c, const Tensor& a, Scalar b, Scalar alpha, Tensor& out) {
+  return PrepareScaled(c, a, b, alpha, rules, out);
 }
-Error RunAddScalar(RunContext& c, const Tensor& a, Scalar b, Scalar alpha, Tensor& out) {
+Error RunAddNumber(RunContext& c, const Tensor& a, Scalar b, Scalar alpha, Tensor& out) {
   return RunMap(c, {a, b, alpha}, out);
 }
-Error PrepareRsubScalar(PrepareContext& c, const Tensor& a, Scalar b, Scalar alpha, Tensor& out) {
-  return PrepareMap(c, {b, a, alpha}, CommonType({a, b}), kSameType, out);
+Error PrepareRsub(PrepareContext& c, const Tensor& a, Scalar b, Scalar alpha, Tensor& out) {
+  return PrepareScaled(c, b, a, alpha, kNoBool, out);
 }
-Error RunRsubScalar(RunContext& c, const Tensor& a, Scalar b, Scalar alpha, Tensor& out) {
+Error RunRsub(RunContext& c, const Tensor& a, Scalar b, Scalar alpha, Tensor& out) {
   return RunMap(c, {b, a, alpha}, out);
 }
 
-// Functions of two operands, of which the second may be a number.
+// addcmul, addcdiv: a + value * x * y, a + value * x / y.
 
-Error PrepareBinary(PrepareContext& c, const Tensor& a, const Tensor& b, Tensor& out) {
-  return PrepareMap(c, {a, b}, CommonType({a, b}), kSameType, out);
+Error PrepareAddProduct(PrepareContext& c, const Tensor& a, const Tensor& x, const Tensor& y,
+                        Scalar value, Tensor& out) {
+  return PrepareMap(c, {a, x, y, value}, CommonType({a, x, y}), kNoBool, out);
 }
-Error RunBinary(RunContext& c, const Tensor& a, const Tensor& b, Tensor& out) {
+Error RunAddProduct(RunContext& c, const Tensor& a, const Tensor& x, const Tensor& y, Scalar value,
+                    Tensor& out) {
+  return RunMap(c, {a, x, y, value}, out);
+}
+
+// Division with a rounding mode.
+
+constexpr uint8_t kTruncVariant = 1;
+constexpr uint8_t kFloorVariant = 2;
+constexpr auto kDivModeLoops = Concat(
+    kFloatLoops2<kernels::Div>, Concat(Variant(kTruncVariant, kDivisionLoops<kernels::DivTrunc>),
+                                       Variant(kFloorVariant, kDivisionLoops<kernels::DivFloor>)));
+
+using RoundingMode = std::optional<std::string_view>;
+
+Error PrepareRoundedDiv(PrepareContext& c, Operand a, Operand b, uint8_t variant,
+                        const Tensor& out) {
+  const DType common = CommonType({a, b});
+  // PyTorch rounds an integer divisor to the common dtype, a floating-point one not.
+  const MapRules rules = IsFloating(common) ? kSameType : kNoBool | kRounded;
+  return PrepareMap(c, {a, b}, common, rules, out, variant);
+}
+Error PrepareDivMode(PrepareContext& c, Operand a, Operand b, RoundingMode mode,
+                     const Tensor& out) {
+  if (!mode) return PrepareMap(c, {a, b}, CommonType({a, b}), kToFloat, out);
+  RL_CHECK(*mode == "trunc" || *mode == "floor", Reason::kArgumentValue);
+  return PrepareRoundedDiv(c, a, b, *mode == "trunc" ? kTruncVariant : kFloorVariant, out);
+}
+Error PrepareDivTensor(PrepareContext& c, const Tensor& a, const Tensor& b, RoundingMode mode,
+                       Tensor& out) {
+  return PrepareDivMode(c, a, b, mode, out);
+}
+Error RunDivTensor(RunContext& c, const Tensor& a, const Tensor& b, RoundingMode, Tensor& out) {
   return RunMap(c, {a, b}, out);
 }
-Error PrepareBinaryScalar(PrepareContext& c, const Tensor& a, Scalar b, Tensor& out) {
-  return PrepareMap(c, {a, b}, CommonType({a, b}), kSameType, out);
+Error PrepareDivNumber(PrepareContext& c, const Tensor& a, Scalar b, RoundingMode mode,
+                       Tensor& out) {
+  return PrepareDivMode(c, a, b, mode, out);
 }
-Error RunBinaryScalar(RunContext& c, const Tensor& a, Scalar b, Tensor& out) {
+Error RunDivNumber(RunContext& c, const Tensor& a, Scalar b, RoundingMode, Tensor& out) {
   return RunMap(c, {a, b}, out);
 }
-// The same in floating point, whatever the operands are.
-
-DType FloatType(DType common) { return IsFloating(common) ? common : DType::kFloat32; }
-
-Error PrepareFloatBinary(PrepareContext& c, const Tensor& a, const Tensor& b, Tensor& out) {
-  return PrepareMap(c, {a, b}, FloatType(CommonType({a, b})), kSameType, out);
+Error PrepareFloorDivide(PrepareContext& c, const Tensor& a, const Tensor& b, Tensor& out) {
+  return PrepareRoundedDiv(c, a, b, 0, out);
 }
-Error PrepareFloatBinaryScalar(PrepareContext& c, const Tensor& a, Scalar b, Tensor& out) {
-  return PrepareMap(c, {a, b}, FloatType(CommonType({a, b})), kSameType, out);
+Error PrepareFloorDivideNumber(PrepareContext& c, const Tensor& a, Scalar b, Tensor& out) {
+  return PrepareRoundedDiv(c, a, b, 0, out);
 }
 
-// Comparisons and logic: bool out of operands of any type.
+// pow with a number on one side.
 
-Error PrepareCompare(PrepareContext& c, const Tensor& a, const Tensor& b, Tensor& out) {
-  return PrepareMap(c, {a, b}, CommonType({a, b}), DType::kBool, out);
+Error RunPowNumber(RunContext& c, const Tensor& a, Scalar b, Tensor& out) {
+  RL_CHECK(IsFloating(CommonType({a, b})) || b.to_int() >= 0, Reason::kArgumentValue, Error::kNone,
+           b.to_int());
+  return RunMap(c, {a, b}, out);
 }
-Error PrepareCompareScalar(PrepareContext& c, const Tensor& a, Scalar b, Tensor& out) {
-  return PrepareMap(c, {a, b}, CommonType({a, b}), DType::kBool, out);
+Error PreparePowOfNumber(PrepareContext& c, Scalar a, const Tensor& b, Tensor& out) {
+  return PrepareMap(c, {a, b}, CommonType({a, b}), kNoBool | kRounded, out);
+}
+Error RunPowOfNumber(RunContext& c, Scalar a, const Tensor& b, Tensor& out) {
+  return RunMap(c, {a, b}, out);
+}
+constexpr auto kPowNumberLoops =
+    Concat(kFloatLoops2<kernels::PowNumber>, kIntegerLoops2<kernels::Pow>);
+
+// clamp.  In place of a bound that is absent stands the tensor itself, which never binds.
+
+Error CheckBound(bool given) {
+  RL_CHECK(given, Reason::kArgumentNull);
+  return kOk;
+}
+Operand BoundOr(const Tensor& self, const std::optional<Scalar>& bound) {
+  return bound ? Operand(*bound) : Operand(self);
+}
+Operand BoundOr(const Tensor& self, const Tensor* bound) {
+  return Operand(bound != nullptr ? *bound : self);
+}
+Error PrepareClamp(PrepareContext& c, const Tensor& a, std::optional<Scalar> low,
+                   std::optional<Scalar> high, Tensor& out) {
+  RL_RETURN_IF_ERROR(CheckBound(low || high));
+  const Operand l = BoundOr(a, low);
+  const Operand h = BoundOr(a, high);
+  return PrepareMap(c, {a, l, h}, CommonType({a, l, h}), kSameType, out);
+}
+Error RunClamp(RunContext& c, const Tensor& a, std::optional<Scalar> low,
+               std::optional<Scalar> high, Tensor& out) {
+  return RunMap(c, {a, BoundOr(a, low), BoundOr(a, high)}, out);
+}
+Error PrepareClampTensor(PrepareContext& c, const Tensor& a, const Tensor* low, const Tensor* high,
+                         Tensor& out) {
+  RL_RETURN_IF_ERROR(CheckBound(low != nullptr || high != nullptr));
+  const Operand l = BoundOr(a, low);
+  const Operand h = BoundOr(a, high);
+  return PrepareMap(c, {a, l, h}, CommonType({a, l, h}), kSameType, out);
+}
+Error RunClampTensor(RunContext& c, const Tensor& a, const Tensor* low, const Tensor* high,
+                     Tensor& out) {
+  return RunMap(c, {a, BoundOr(a, low), BoundOr(a, high)}, out);
 }
 
-constexpr auto kAddLoops = ArithmeticLoops3<AddScaled>();
-constexpr auto kSubLoops = ArithmeticLoops3<SubScaled>();
-constexpr auto kMulLoops = ArithmeticLoops2<kernels::Mul>();
-constexpr auto kDivLoops = FloatLoops2<kernels::Div>();
-constexpr auto kEqLoops = PredicateLoops2<kernels::Eq>();
+// lerp.
+
+Error PrepareLerp(PrepareContext& c, const Tensor& a, const Tensor& b, const Tensor& weight,
+                  Tensor& out) {
+  return PrepareMap(c, {a, b, weight}, CommonType({a, b, weight}), kSameType, out);
+}
+Error RunLerp(RunContext& c, const Tensor& a, const Tensor& b, const Tensor& weight, Tensor& out) {
+  return RunMap(c, {a, b, weight}, out);
+}
+Error PrepareLerpNumber(PrepareContext& c, const Tensor& a, const Tensor& b, Scalar weight,
+                        Tensor& out) {
+  return PrepareMap(c, {a, b, weight}, CommonType({a, b}), kSameType, out);
+}
+Error RunLerpNumber(RunContext& c, const Tensor& a, const Tensor& b, Scalar weight, Tensor& out) {
+  return RunMap(c, {a, b, weight}, out);
+}
+
+using namespace kernels;  // the functions
 
 constexpr Op kOps[] = {
-    {"aten::add.Scalar_out", Boxed<PrepareAddScalar, RunAddScalar>, kAddLoops, kCasts},
-    {"aten::add.out", Boxed<PrepareAdd, RunAdd>, kAddLoops, kCasts},
-    {"aten::div.Scalar_out", Boxed<PrepareFloatBinaryScalar, RunBinaryScalar>, kDivLoops, kCasts},
-    {"aten::div.out", Boxed<PrepareFloatBinary, RunBinary>, kDivLoops, kCasts},
-    {"aten::eq.Scalar_out", Boxed<PrepareCompareScalar, RunBinaryScalar>, kEqLoops, kCasts},
-    {"aten::eq.Tensor_out", Boxed<PrepareCompare, RunBinary>, kEqLoops, kCasts},
-    {"aten::mul.Scalar_out", Boxed<PrepareBinaryScalar, RunBinaryScalar>, kMulLoops, kCasts},
-    {"aten::mul.out", Boxed<PrepareBinary, RunBinary>, kMulLoops, kCasts},
-    {"aten::rsub.Scalar_out", Boxed<PrepareRsubScalar, RunRsubScalar>, kSubLoops, kCasts},
-    {"aten::sub.Scalar_out", Boxed<PrepareAddScalar, RunAddScalar>, kSubLoops, kCasts},
-    {"aten::sub.out", Boxed<PrepareAdd, RunAdd>, kSubLoops, kCasts},
+    {"aten::add.Scalar_out", Boxed<PrepareAddNumber<kSameType>, RunAddNumber>,
+     kArithmeticLoops3<AddScaled>, kCasts},
+    {"aten::add.out", Boxed<PrepareAdd<kSameType>, RunAdd>, kArithmeticLoops3<AddScaled>, kCasts},
+    {"aten::addcdiv.out", Boxed<PrepareAddProduct, RunAddProduct>, kFloatLoops4<AddQuotient>,
+     kCasts},
+    {"aten::addcmul.out", Boxed<PrepareAddProduct, RunAddProduct>, kArithmeticLoops4<AddProduct>,
+     kCasts},
+    {"aten::atan2.out", kBinary<kToFloat | kRounded>, kFloatLoops2<Atan2>, kCasts},
+    {"aten::clamp.Tensor_out", Boxed<PrepareClampTensor, RunClampTensor>, kArithmeticLoops3<Clamp>,
+     kCasts},
+    {"aten::clamp.out", Boxed<PrepareClamp, RunClamp>, kArithmeticLoops3<Clamp>, kCasts},
+    {"aten::clamp_max.Tensor_out", kBinary<kRounded>, kArithmeticLoops2<Minimum>, kCasts},
+    {"aten::clamp_max.out", kBinaryNumber<kSameType>, kArithmeticLoops2<Minimum>, kCasts},
+    {"aten::clamp_min.Tensor_out", kBinary<kRounded>, kArithmeticLoops2<Maximum>, kCasts},
+    {"aten::clamp_min.out", kBinaryNumber<kSameType>, kArithmeticLoops2<Maximum>, kCasts},
+    {"aten::copysign.Scalar_out", kBinaryNumber<kToFloat>, kFloatLoops2<CopySign>, kCasts},
+    {"aten::copysign.out", kBinary<kToFloat>, kFloatLoops2<CopySign>, kCasts},
+    {"aten::div.Scalar_mode_out", Boxed<PrepareDivNumber, RunDivNumber>, kDivModeLoops, kCasts},
+    {"aten::div.Scalar_out", kBinaryNumber<kToFloat>, kFloatLoops2<Div>, kCasts},
+    {"aten::div.out", kBinary<kToFloat>, kFloatLoops2<Div>, kCasts},
+    {"aten::div.out_mode", Boxed<PrepareDivTensor, RunDivTensor>, kDivModeLoops, kCasts},
+    {"aten::floor_divide.Scalar_out", Boxed<PrepareFloorDivideNumber, RunBinaryNumber>,
+     kDivisionLoops<DivFloor>, kCasts},
+    {"aten::floor_divide.out", Boxed<PrepareFloorDivide, RunBinary>, kDivisionLoops<DivFloor>,
+     kCasts},
+    {"aten::fmod.Scalar_out", kBinaryNumber<kNoBool | kRounded>, kDivisionLoops<Fmod>, kCasts},
+    {"aten::fmod.Tensor_out", kBinary<kNoBool | kRounded>, kDivisionLoops<Fmod>, kCasts},
+    {"aten::hypot.out", kBinary<kRounded>, kFloatLoops2<Hypot>, kCasts},
+    {"aten::lerp.Scalar_out", Boxed<PrepareLerpNumber, RunLerpNumber>, kFloatLoops3<Lerp>, kCasts},
+    {"aten::lerp.Tensor_out", Boxed<PrepareLerp, RunLerp>, kFloatLoops3<Lerp>, kCasts},
+    {"aten::maximum.out", kBinary<kRounded>, kArithmeticLoops2<Maximum>, kCasts},
+    {"aten::minimum.out", kBinary<kRounded>, kArithmeticLoops2<Minimum>, kCasts},
+    {"aten::mul.Scalar_out", kBinaryNumber<kSameType>, kArithmeticLoops2<Mul>, kCasts},
+    {"aten::mul.out", kBinary<kSameType>, kArithmeticLoops2<Mul>, kCasts},
+    {"aten::pow.Scalar_out", Boxed<PreparePowOfNumber, RunPowOfNumber>, kArithmeticLoops2<Pow>,
+     kCasts},
+    {"aten::pow.Tensor_Scalar_out", Boxed<PrepareBinaryNumber<kNoBool | kRounded>, RunPowNumber>,
+     kPowNumberLoops, kCasts},
+    {"aten::pow.Tensor_Tensor_out", kBinary<kNoBool | kRounded>, kArithmeticLoops2<Pow>, kCasts},
+    {"aten::remainder.Scalar_out", kBinaryNumber<kNoBool | kRounded>, kDivisionLoops<Remainder>,
+     kCasts},
+    {"aten::remainder.Tensor_out", kBinary<kNoBool | kRounded>, kDivisionLoops<Remainder>, kCasts},
+    {"aten::rsub.Scalar_out", Boxed<PrepareRsub, RunRsub>, kArithmeticLoops3<SubScaled>, kCasts},
+    {"aten::sub.Scalar_out", Boxed<PrepareAddNumber<kNoBool>, RunAddNumber>,
+     kArithmeticLoops3<SubScaled>, kCasts},
+    {"aten::sub.out", Boxed<PrepareAdd<kNoBool>, RunAdd>, kArithmeticLoops3<SubScaled>, kCasts},
 };
 static_assert(SortedUnique(kOps));
 

@@ -8,8 +8,11 @@
 
 namespace rushlight::ops {
 
+Span<const Op> ActivationOps();
 Span<const Op> ArithmeticOps();
+Span<const Op> LogicOps();
 Span<const Op> PrimOps();
+Span<const Op> UnaryOps();
 
 // All of them.
 Span<const Span<const Op>> AllOps();

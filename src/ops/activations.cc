@@ -20,6 +20,7 @@ Error PrepareTwoNumbers(PrepareContext& c, const Tensor& a, Scalar x, Scalar y, 
   return PrepareMap(c, {a, x, y}, a.dtype(), kNoBool, out);
 }
 Error RunTwoNumbers(RunContext& c, const Tensor& a, Scalar x, Scalar y, Tensor& out) {
+  RL_RETURN_IF_ERROR(CheckFits({x, y}, a.dtype()));
   return RunMap(c, {a, x, y}, out);
 }
 Error PrepareElu(PrepareContext& c, const Tensor& a, Scalar alpha, Scalar scale, Scalar input_scale,

@@ -107,42 +107,66 @@ Error PreparePowOfNumber(PrepareContext& c, Scalar a, const Tensor& b, Tensor& o
 Error RunPowOfNumber(RunContext& c, Scalar a, const Tensor& b, Tensor& out) {
   return RunMap(c, {a, b}, out);
 }
-constexpr auto kPowNumberLoops =
-    Concat(kFloatLoops2<kernels::PowNumber>, kIntegerLoops2<kernels::Pow>);
+constexpr auto kPowNumberLoops = Concat(
+    LoopList<2>{
+        MakeLoop<&kernels::MapNumber<kernels::PowNumber, float>>(DType::kFloat32, DType::kFloat32),
+        MakeLoop<&kernels::MapNumber<kernels::PowNumber, double>>(DType::kFloat64,
+                                                                  DType::kFloat64)},
+    kIntegerLoops2<kernels::Pow>);
 
-// clamp.  In place of a bound that is absent stands the tensor itself, which never binds.
+// clamp.  There are always three operands, since numbers may come and go while the method runs: the
+// tensor, and in place of a bound that is absent the other one, which the loop of that variant does
+// not look at.
 
-Error CheckBound(bool given) {
-  RL_CHECK(given, Reason::kArgumentNull);
-  return kOk;
+constexpr uint8_t kLowVariant = 1;   // no upper bound
+constexpr uint8_t kHighVariant = 2;  // no lower bound
+constexpr auto kLowLoops = Variant(kLowVariant, kArithmeticLoops2<kernels::Maximum>);
+constexpr auto kHighLoops = Variant(kHighVariant, kArithmeticLoops2<kernels::Minimum>);
+constexpr auto kClampLoops =
+    Concat(kArithmeticLoops3<kernels::Clamp>, Concat(kLowLoops, kHighLoops));
+
+using Number = std::optional<Scalar>;
+using Bound = std::optional<Operand>;
+Bound ToBound(const Number& number) { return number ? Bound(*number) : Bound(); }
+Bound ToBound(const Tensor* tensor) { return tensor != nullptr ? Bound(*tensor) : Bound(); }
+
+Error PrepareBounds(PrepareContext& c, const Tensor& a, const Bound& low, const Bound& high,
+                    const Tensor& out) {
+  RL_CHECK(low || high, Reason::kArgumentNull);
+  const Operand& first = low ? *low : *high;
+  const Operand& second = high ? *high : *low;
+  return PrepareMap(c, {a, first, second}, CommonType({a, first, second}), kSameType, out,
+                    !high  ? kLowVariant
+                    : !low ? kHighVariant
+                           : 0);
 }
-Operand BoundOr(const Tensor& self, const std::optional<Scalar>& bound) {
-  return bound ? Operand(*bound) : Operand(self);
+Error RunBounds(RunContext& c, const Tensor& a, const Bound& low, const Bound& high, Tensor& out) {
+  RL_CHECK(low || high, Reason::kArgumentNull);
+  const Operand& first = low ? *low : *high;
+  const Operand& second = high ? *high : *low;
+  RL_RETURN_IF_ERROR(CheckFits({first, second}, CommonType({a, first, second})));
+  return RunMap(c, {a, first, second}, out);
 }
-Operand BoundOr(const Tensor& self, const Tensor* bound) {
-  return Operand(bound != nullptr ? *bound : self);
+
+template <class T>  // Number, const Tensor*
+Error PrepareClamp(PrepareContext& c, const Tensor& a, T low, T high, Tensor& out) {
+  return PrepareBounds(c, a, ToBound(low), ToBound(high), out);
 }
-Error PrepareClamp(PrepareContext& c, const Tensor& a, std::optional<Scalar> low,
-                   std::optional<Scalar> high, Tensor& out) {
-  RL_RETURN_IF_ERROR(CheckBound(low || high));
-  const Operand l = BoundOr(a, low);
-  const Operand h = BoundOr(a, high);
-  return PrepareMap(c, {a, l, h}, CommonType({a, l, h}), kSameType, out);
+template <class T>
+Error RunClamp(RunContext& c, const Tensor& a, T low, T high, Tensor& out) {
+  return RunBounds(c, a, ToBound(low), ToBound(high), out);
 }
-Error RunClamp(RunContext& c, const Tensor& a, std::optional<Scalar> low,
-               std::optional<Scalar> high, Tensor& out) {
-  return RunMap(c, {a, BoundOr(a, low), BoundOr(a, high)}, out);
+Error PrepareClampMin(PrepareContext& c, const Tensor& a, Scalar low, Tensor& out) {
+  return PrepareBounds(c, a, Operand(low), {}, out);
 }
-Error PrepareClampTensor(PrepareContext& c, const Tensor& a, const Tensor* low, const Tensor* high,
-                         Tensor& out) {
-  RL_RETURN_IF_ERROR(CheckBound(low != nullptr || high != nullptr));
-  const Operand l = BoundOr(a, low);
-  const Operand h = BoundOr(a, high);
-  return PrepareMap(c, {a, l, h}, CommonType({a, l, h}), kSameType, out);
+Error RunClampMin(RunContext& c, const Tensor& a, Scalar low, Tensor& out) {
+  return RunBounds(c, a, Operand(low), {}, out);
 }
-Error RunClampTensor(RunContext& c, const Tensor& a, const Tensor* low, const Tensor* high,
-                     Tensor& out) {
-  return RunMap(c, {a, BoundOr(a, low), BoundOr(a, high)}, out);
+Error PrepareClampMax(PrepareContext& c, const Tensor& a, Scalar high, Tensor& out) {
+  return PrepareBounds(c, a, {}, Operand(high), out);
+}
+Error RunClampMax(RunContext& c, const Tensor& a, Scalar high, Tensor& out) {
+  return RunBounds(c, a, {}, Operand(high), out);
 }
 
 // lerp.
@@ -173,13 +197,13 @@ constexpr Op kOps[] = {
     {"aten::addcmul.out", Boxed<PrepareAddProduct, RunAddProduct>, kArithmeticLoops4<AddProduct>,
      kCasts},
     {"aten::atan2.out", kBinary<kToFloat | kRounded>, kFloatLoops2<Atan2>, kCasts},
-    {"aten::clamp.Tensor_out", Boxed<PrepareClampTensor, RunClampTensor>, kArithmeticLoops3<Clamp>,
-     kCasts},
-    {"aten::clamp.out", Boxed<PrepareClamp, RunClamp>, kArithmeticLoops3<Clamp>, kCasts},
+    {"aten::clamp.Tensor_out", Boxed<PrepareClamp<const Tensor*>, RunClamp<const Tensor*>>,
+     kClampLoops, kCasts},
+    {"aten::clamp.out", Boxed<PrepareClamp<Number>, RunClamp<Number>>, kClampLoops, kCasts},
     {"aten::clamp_max.Tensor_out", kBinary<kRounded>, kArithmeticLoops2<Minimum>, kCasts},
-    {"aten::clamp_max.out", kBinaryNumber<kSameType>, kArithmeticLoops2<Minimum>, kCasts},
+    {"aten::clamp_max.out", Boxed<PrepareClampMax, RunClampMax>, kHighLoops, kCasts},
     {"aten::clamp_min.Tensor_out", kBinary<kRounded>, kArithmeticLoops2<Maximum>, kCasts},
-    {"aten::clamp_min.out", kBinaryNumber<kSameType>, kArithmeticLoops2<Maximum>, kCasts},
+    {"aten::clamp_min.out", Boxed<PrepareClampMin, RunClampMin>, kLowLoops, kCasts},
     {"aten::copysign.Scalar_out", kBinaryNumber<kToFloat>, kFloatLoops2<CopySign>, kCasts},
     {"aten::copysign.out", kBinary<kToFloat>, kFloatLoops2<CopySign>, kCasts},
     {"aten::div.Scalar_mode_out", Boxed<PrepareDivNumber, RunDivNumber>, kDivModeLoops, kCasts},

@@ -165,6 +165,15 @@ Error PrepareMap(PrepareContext& c, std::initializer_list<Operand> inputs, DType
   return kOk;
 }
 
+Error CheckFits(std::initializer_list<Operand> operands, DType common) {
+  if (ComputeType(common) != DType::kInt32) return kOk;
+  for (const Operand& o : operands) {
+    const int64_t v = o.tensor() == nullptr ? o.scalar().to_int() : 0;
+    RL_CHECK(v >= INT32_MIN && v <= INT32_MAX, Reason::kArgumentValue, Error::kNone, v, INT32_MAX);
+  }
+  return kOk;
+}
+
 Error BroadcastShape(std::initializer_list<Operand> inputs, Shape* shape) {
   shape->rank = 0;
   for (const Operand& input : inputs) {

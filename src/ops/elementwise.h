@@ -77,6 +77,10 @@ Error PrepareMap(PrepareContext& c, std::initializer_list<Operand> inputs, DType
 // Resizes `out` to the broadcast shape and runs the loop over it.
 Error RunMap(RunContext& c, std::initializer_list<Operand> inputs, Tensor& out);
 
+// Fails with kArgumentValue where the compute type cannot hold a number among the operands.  For
+// bounds and the like; elsewhere numbers wrap around.
+Error CheckFits(std::initializer_list<Operand> operands, DType common);
+
 // The shape that tensors broadcast to, or kBroadcast.
 struct Shape {
   int32_t sizes[kMaxRank];

@@ -58,6 +58,17 @@ void Map4(const MapArgs& a) {
   for (size_t i = 0; i < a.n; ++i) out[i] = static_cast<R>(F()(x[i], y[i], z[i], w[i]));
 }
 
+// Map2 where y is one number throughout: what depends on it alone is decided outside of the loop.
+// Requires: n > 0.
+template <class F, class T>
+void MapNumber(const MapArgs& a) {
+  T* out = static_cast<T*>(a.out);
+  const T* x = static_cast<const T*>(a.in[0]);
+  const T y = *static_cast<const T*>(a.in[1]);
+#pragma GCC ivdep
+  for (size_t i = 0; i < a.n; ++i) out[i] = F()(x[i], y);
+}
+
 // Map2 for integer division: where y is zero, F is not called and `undefined` is set.
 template <class F, class T>
 void MapDivide(const MapArgs& a) {

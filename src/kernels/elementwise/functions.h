@@ -151,36 +151,34 @@ struct Pow {
   }
 };
 // The same for an exponent that is a number: those that models use go without a call.
-struct PowNumber {
+struct PowNumber {  // floating point only
   template <class T>
   T operator()(T a, T b) const {
-    if constexpr (std::is_floating_point_v<T>) {
-      if (b == T(2)) return a * a;
-      if (b == T(3)) return a * a * a;
-      if (b == T(0.5)) return std::sqrt(a);
-      if (b == T(-0.5)) return T(1) / std::sqrt(a);
-      if (b == T(-1)) return T(1) / a;
-    }
-    return Pow()(a, b);
+    if (b == T(2)) return a * a;
+    if (b == T(3)) return a * a * a;
+    if (b == T(0.5)) return std::sqrt(a);
+    if (b == T(-0.5)) return T(1) / std::sqrt(a);
+    if (b == T(-1)) return T(1) / a;
+    return std::pow(a, b);
   }
 };
 
 struct Maximum {  // NaN wins
   template <class T>
   T operator()(T a, T b) const {
-    return a > b || a != a ? a : b;
+    return (a > b) | (a != a) ? a : b;
   }
 };
 struct Minimum {
   template <class T>
   T operator()(T a, T b) const {
-    return a < b || a != a ? a : b;
+    return (a < b) | (a != a) ? a : b;
   }
 };
 struct Clamp {  // the upper bound wins
   template <class T>
   T operator()(T x, T low, T high) const {
-    return Minimum()(Maximum()(x, low), high);
+    return Minimum()(high, Maximum()(x, low));
   }
 };
 struct Lerp {  // exact at both ends

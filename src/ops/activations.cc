@@ -74,7 +74,7 @@ constexpr Op kOps[] = {
     {"aten::hardswish.out", kUnary<kSameType>, kFloatLoops1<HardSwish>, kCasts},
     {"aten::hardtanh.out", Boxed<PrepareTwoNumbers, RunTwoNumbers>, kArithmeticLoops3<Clamp>,
      kCasts},
-    {"aten::leaky_relu.out", Boxed<PrepareLeakyRelu, RunBinaryNumber>, kFloatLoops2<LeakyRelu>,
+    {"aten::leaky_relu.out", Boxed<PrepareLeakyRelu, RunBinary<Scalar>>, kFloatLoops2<LeakyRelu>,
      kCasts},
     {"aten::log_sigmoid.out", kUnary<kSameType>, kFloatLoops1<LogSigmoid>, kCasts},
     {"aten::mish.out", kUnary<kSameType>, kFloatLoops1<Mish>, kCasts},

@@ -10,6 +10,8 @@
 namespace rushlight::ops {
 namespace {
 
+// Many operators have two forms.  B is the type of their last operand: const Tensor& or Scalar.
+
 // add, sub, rsub: a + alpha * b.
 
 Error PrepareScaled(PrepareContext& c, Operand a, Operand b, Scalar alpha, MapRules rules,
@@ -18,18 +20,16 @@ Error PrepareScaled(PrepareContext& c, Operand a, Operand b, Scalar alpha, MapRu
   RL_CHECK(!alpha.is_floating() || IsFloating(common), Reason::kArgumentValue);
   return PrepareMap(c, {a, b, alpha}, common, rules | kRounded, out);
 }
-template <MapRules rules>
-Error PrepareAdd(PrepareContext& c, const Tensor& a, const Tensor& b, Scalar alpha, Tensor& out) {
-  return PrepareScaled(c, a, b, alpha, rules, out);
+template <class B>
+Error PrepareAdd(PrepareContext& c, const Tensor& a, B b, Scalar alpha, Tensor& out) {
+  return PrepareScaled(c, a, b, alpha, kSameType, out);
 }
-Error RunAdd(RunContext& c, const Tensor& a, const Tensor& b, Scalar alpha, Tensor& out) {
-  return RunMap(c, {a, b, alpha}, out);
+template <class B>
+Error PrepareSub(PrepareContext& c, const Tensor& a, B b, Scalar alpha, Tensor& out) {
+  return PrepareScaled(c, a, b, alpha, kNoBool, out);
 }
-template <MapRules rules>
-Error PrepareAddNumber(PrepareContext& c, const Tensor& a, Scalar b, Scalar alpha, Tensor& out) {
-  return PrepareScaled(c, a, b, alpha, rules, out);
-}
-Error RunAddNumber(RunContext& c, const Tensor& a, Scalar b, Scalar alpha, Tensor& out) {
+template <class B>
+Error RunAdd(RunContext& c, const Tensor& a, B b, Scalar alpha, Tensor& out) {
   return RunMap(c, {a, b, alpha}, out);
 }
 Error PrepareRsub(PrepareContext& c, const Tensor& a, Scalar b, Scalar alpha, Tensor& out) {
@@ -67,30 +67,18 @@ Error PrepareRoundedDiv(PrepareContext& c, Operand a, Operand b, uint8_t variant
   const MapRules rules = IsFloating(common) ? kSameType : kNoBool | kRounded;
   return PrepareMap(c, {a, b}, common, rules, out, variant);
 }
-Error PrepareDivMode(PrepareContext& c, Operand a, Operand b, RoundingMode mode,
-                     const Tensor& out) {
+template <class B>
+Error PrepareDiv(PrepareContext& c, const Tensor& a, B b, RoundingMode mode, Tensor& out) {
   if (!mode) return PrepareMap(c, {a, b}, CommonType({a, b}), kToFloat, out);
   RL_CHECK(*mode == "trunc" || *mode == "floor", Reason::kArgumentValue);
   return PrepareRoundedDiv(c, a, b, *mode == "trunc" ? kTruncVariant : kFloorVariant, out);
 }
-Error PrepareDivTensor(PrepareContext& c, const Tensor& a, const Tensor& b, RoundingMode mode,
-                       Tensor& out) {
-  return PrepareDivMode(c, a, b, mode, out);
-}
-Error RunDivTensor(RunContext& c, const Tensor& a, const Tensor& b, RoundingMode, Tensor& out) {
+template <class B>
+Error RunDiv(RunContext& c, const Tensor& a, B b, RoundingMode, Tensor& out) {
   return RunMap(c, {a, b}, out);
 }
-Error PrepareDivNumber(PrepareContext& c, const Tensor& a, Scalar b, RoundingMode mode,
-                       Tensor& out) {
-  return PrepareDivMode(c, a, b, mode, out);
-}
-Error RunDivNumber(RunContext& c, const Tensor& a, Scalar b, RoundingMode, Tensor& out) {
-  return RunMap(c, {a, b}, out);
-}
-Error PrepareFloorDivide(PrepareContext& c, const Tensor& a, const Tensor& b, Tensor& out) {
-  return PrepareRoundedDiv(c, a, b, 0, out);
-}
-Error PrepareFloorDivideNumber(PrepareContext& c, const Tensor& a, Scalar b, Tensor& out) {
+template <class B>
+Error PrepareFloorDivide(PrepareContext& c, const Tensor& a, B b, Tensor& out) {
   return PrepareRoundedDiv(c, a, b, 0, out);
 }
 
@@ -148,7 +136,7 @@ Error RunBounds(RunContext& c, const Tensor& a, const Bound& low, const Bound& h
   return RunMap(c, {a, first, second}, out);
 }
 
-template <class T>  // Number, const Tensor*
+template <class T>  // T: Number or const Tensor*
 Error PrepareClamp(PrepareContext& c, const Tensor& a, T low, T high, Tensor& out) {
   return PrepareBounds(c, a, ToBound(low), ToBound(high), out);
 }
@@ -175,23 +163,22 @@ Error PrepareLerp(PrepareContext& c, const Tensor& a, const Tensor& b, const Ten
                   Tensor& out) {
   return PrepareMap(c, {a, b, weight}, CommonType({a, b, weight}), kSameType, out);
 }
-Error RunLerp(RunContext& c, const Tensor& a, const Tensor& b, const Tensor& weight, Tensor& out) {
-  return RunMap(c, {a, b, weight}, out);
-}
 Error PrepareLerpNumber(PrepareContext& c, const Tensor& a, const Tensor& b, Scalar weight,
                         Tensor& out) {
   return PrepareMap(c, {a, b, weight}, CommonType({a, b}), kSameType, out);
 }
-Error RunLerpNumber(RunContext& c, const Tensor& a, const Tensor& b, Scalar weight, Tensor& out) {
+template <class B>
+Error RunLerp(RunContext& c, const Tensor& a, const Tensor& b, B weight, Tensor& out) {
   return RunMap(c, {a, b, weight}, out);
 }
 
 using namespace kernels;  // the functions
 
 constexpr Op kOps[] = {
-    {"aten::add.Scalar_out", Boxed<PrepareAddNumber<kSameType>, RunAddNumber>,
+    {"aten::add.Scalar_out", Boxed<PrepareAdd<Scalar>, RunAdd<Scalar>>,
      kArithmeticLoops3<AddScaled>, kCasts},
-    {"aten::add.out", Boxed<PrepareAdd<kSameType>, RunAdd>, kArithmeticLoops3<AddScaled>, kCasts},
+    {"aten::add.out", Boxed<PrepareAdd<const Tensor&>, RunAdd<const Tensor&>>,
+     kArithmeticLoops3<AddScaled>, kCasts},
     {"aten::addcdiv.out", Boxed<PrepareAddProduct, RunAddProduct>, kFloatLoops4<AddQuotient>,
      kCasts},
     {"aten::addcmul.out", Boxed<PrepareAddProduct, RunAddProduct>, kArithmeticLoops4<AddProduct>,
@@ -206,35 +193,39 @@ constexpr Op kOps[] = {
     {"aten::clamp_min.out", Boxed<PrepareClampMin, RunClampMin>, kLowLoops, kCasts},
     {"aten::copysign.Scalar_out", kBinaryNumber<kToFloat>, kFloatLoops2<CopySign>, kCasts},
     {"aten::copysign.out", kBinary<kToFloat>, kFloatLoops2<CopySign>, kCasts},
-    {"aten::div.Scalar_mode_out", Boxed<PrepareDivNumber, RunDivNumber>, kDivModeLoops, kCasts},
+    {"aten::div.Scalar_mode_out", Boxed<PrepareDiv<Scalar>, RunDiv<Scalar>>, kDivModeLoops, kCasts},
     {"aten::div.Scalar_out", kBinaryNumber<kToFloat>, kFloatLoops2<Div>, kCasts},
     {"aten::div.out", kBinary<kToFloat>, kFloatLoops2<Div>, kCasts},
-    {"aten::div.out_mode", Boxed<PrepareDivTensor, RunDivTensor>, kDivModeLoops, kCasts},
-    {"aten::floor_divide.Scalar_out", Boxed<PrepareFloorDivideNumber, RunBinaryNumber>,
-     kDivisionLoops<DivFloor>, kCasts},
-    {"aten::floor_divide.out", Boxed<PrepareFloorDivide, RunBinary>, kDivisionLoops<DivFloor>,
+    {"aten::div.out_mode", Boxed<PrepareDiv<const Tensor&>, RunDiv<const Tensor&>>, kDivModeLoops,
      kCasts},
+    {"aten::floor_divide.Scalar_out", Boxed<PrepareFloorDivide<Scalar>, RunBinary<Scalar>>,
+     kDivisionLoops<DivFloor>, kCasts},
+    {"aten::floor_divide.out", Boxed<PrepareFloorDivide<const Tensor&>, RunBinary<const Tensor&>>,
+     kDivisionLoops<DivFloor>, kCasts},
     {"aten::fmod.Scalar_out", kBinaryNumber<kNoBool | kRounded>, kDivisionLoops<Fmod>, kCasts},
     {"aten::fmod.Tensor_out", kBinary<kNoBool | kRounded>, kDivisionLoops<Fmod>, kCasts},
     {"aten::hypot.out", kBinary<kRounded>, kFloatLoops2<Hypot>, kCasts},
-    {"aten::lerp.Scalar_out", Boxed<PrepareLerpNumber, RunLerpNumber>, kFloatLoops3<Lerp>, kCasts},
-    {"aten::lerp.Tensor_out", Boxed<PrepareLerp, RunLerp>, kFloatLoops3<Lerp>, kCasts},
+    {"aten::lerp.Scalar_out", Boxed<PrepareLerpNumber, RunLerp<Scalar>>, kFloatLoops3<Lerp>,
+     kCasts},
+    {"aten::lerp.Tensor_out", Boxed<PrepareLerp, RunLerp<const Tensor&>>, kFloatLoops3<Lerp>,
+     kCasts},
     {"aten::maximum.out", kBinary<kRounded>, kArithmeticLoops2<Maximum>, kCasts},
     {"aten::minimum.out", kBinary<kRounded>, kArithmeticLoops2<Minimum>, kCasts},
     {"aten::mul.Scalar_out", kBinaryNumber<kSameType>, kArithmeticLoops2<Mul>, kCasts},
     {"aten::mul.out", kBinary<kSameType>, kArithmeticLoops2<Mul>, kCasts},
     {"aten::pow.Scalar_out", Boxed<PreparePowOfNumber, RunPowOfNumber>, kArithmeticLoops2<Pow>,
      kCasts},
-    {"aten::pow.Tensor_Scalar_out", Boxed<PrepareBinaryNumber<kNoBool | kRounded>, RunPowNumber>,
+    {"aten::pow.Tensor_Scalar_out", Boxed<PrepareBinary<kNoBool | kRounded, Scalar>, RunPowNumber>,
      kPowNumberLoops, kCasts},
     {"aten::pow.Tensor_Tensor_out", kBinary<kNoBool | kRounded>, kArithmeticLoops2<Pow>, kCasts},
     {"aten::remainder.Scalar_out", kBinaryNumber<kNoBool | kRounded>, kDivisionLoops<Remainder>,
      kCasts},
     {"aten::remainder.Tensor_out", kBinary<kNoBool | kRounded>, kDivisionLoops<Remainder>, kCasts},
     {"aten::rsub.Scalar_out", Boxed<PrepareRsub, RunRsub>, kArithmeticLoops3<SubScaled>, kCasts},
-    {"aten::sub.Scalar_out", Boxed<PrepareAddNumber<kNoBool>, RunAddNumber>,
+    {"aten::sub.Scalar_out", Boxed<PrepareSub<Scalar>, RunAdd<Scalar>>,
      kArithmeticLoops3<SubScaled>, kCasts},
-    {"aten::sub.out", Boxed<PrepareAdd<kNoBool>, RunAdd>, kArithmeticLoops3<SubScaled>, kCasts},
+    {"aten::sub.out", Boxed<PrepareSub<const Tensor&>, RunAdd<const Tensor&>>,
+     kArithmeticLoops3<SubScaled>, kCasts},
 };
 static_assert(SortedUnique(kOps));
 

@@ -300,12 +300,4 @@ Error RunMap(RunContext& c, std::initializer_list<Operand> inputs, Tensor& out) 
   return kOk;
 }
 
-Error RunUnary(RunContext& c, const Tensor& a, Tensor& out) { return RunMap(c, {a}, out); }
-Error RunBinary(RunContext& c, const Tensor& a, const Tensor& b, Tensor& out) {
-  return RunMap(c, {a, b}, out);
-}
-Error RunBinaryNumber(RunContext& c, const Tensor& a, Scalar b, Tensor& out) {
-  return RunMap(c, {a, b}, out);
-}
-
 }  // namespace rushlight::ops

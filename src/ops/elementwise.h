@@ -11,8 +11,7 @@
 //   Error RunAddcmul(RunContext& c, const Tensor& a, ..., Scalar value, Tensor& out) {
 //     return RunMap(c, {a, x, y, value}, out);
 //   }
-//   ... {"aten::addcmul.out", Boxed<PrepareAddcmul, RunAddcmul>, kArithmeticLoops4<AddProduct>,
-//   kCasts} ...
+//   ... {"aten::addcmul.out", Boxed<PrepareAddcmul, RunAddcmul>, kArithmeticLoops4<F>, kCasts} ...
 //
 // The signatures that most operators have are ready: kUnary, kBinary, kBinaryNumber.
 #pragma once
@@ -96,26 +95,24 @@ template <MapRules rules>
 Error PrepareUnary(PrepareContext& c, const Tensor& a, Tensor& out) {
   return PrepareMap(c, {a}, a.dtype(), rules, out);
 }
-Error RunUnary(RunContext& c, const Tensor& a, Tensor& out);
+inline Error RunUnary(RunContext& c, const Tensor& a, Tensor& out) { return RunMap(c, {a}, out); }
 
-template <MapRules rules>
-Error PrepareBinary(PrepareContext& c, const Tensor& a, const Tensor& b, Tensor& out) {
+template <MapRules rules, class B>  // B: const Tensor& or Scalar
+Error PrepareBinary(PrepareContext& c, const Tensor& a, B b, Tensor& out) {
   return PrepareMap(c, {a, b}, CommonType({a, b}), rules, out);
 }
-Error RunBinary(RunContext& c, const Tensor& a, const Tensor& b, Tensor& out);
-
-template <MapRules rules>
-Error PrepareBinaryNumber(PrepareContext& c, const Tensor& a, Scalar b, Tensor& out) {
-  return PrepareMap(c, {a, b}, CommonType({a, b}), rules, out);
+template <class B>
+Error RunBinary(RunContext& c, const Tensor& a, B b, Tensor& out) {
+  return RunMap(c, {a, b}, out);
 }
-Error RunBinaryNumber(RunContext& c, const Tensor& a, Scalar b, Tensor& out);
 
 template <MapRules rules>
 inline constexpr PrepareFn kUnary = Boxed<PrepareUnary<rules>, RunUnary>;
 template <MapRules rules>
-inline constexpr PrepareFn kBinary = Boxed<PrepareBinary<rules>, RunBinary>;
+inline constexpr PrepareFn kBinary =
+    Boxed<PrepareBinary<rules, const Tensor&>, RunBinary<const Tensor&>>;
 template <MapRules rules>
-inline constexpr PrepareFn kBinaryNumber = Boxed<PrepareBinaryNumber<rules>, RunBinaryNumber>;
+inline constexpr PrepareFn kBinaryNumber = Boxed<PrepareBinary<rules, Scalar>, RunBinary<Scalar>>;
 
 // ---------------------------------------------------------------------------------------------
 // Tables of loops.

@@ -3,6 +3,8 @@
 
 // Comparison, logic, bits, choice.
 
+#include <type_traits>
+
 #include "src/kernels/elementwise/logic_functions.h"
 #include "src/ops/elementwise.h"
 #include "src/ops/shapes.h"  // CheckRank
@@ -39,23 +41,15 @@ Error RunWhere(RunContext& c, const Tensor& condition, const Tensor& a, const Te
                Tensor& out) {
   return RunMap(c, {condition, a, b}, out);
 }
-Error PrepareMaskedFill(PrepareContext& c, const Tensor& self, const Tensor& mask, Scalar value,
+template <class B>  // B: const Tensor& or Scalar
+Error PrepareMaskedFill(PrepareContext& c, const Tensor& self, const Tensor& mask, B value,
                         Tensor& out) {
   RL_RETURN_IF_ERROR(CheckDType(mask, DType::kBool, 1));
+  if constexpr (!std::is_same_v<B, Scalar>) RL_RETURN_IF_ERROR(CheckRank(value, 0, 2));
   return PrepareMap(c, {mask, value, self}, self.dtype(), kSameType, out);
 }
-Error RunMaskedFill(RunContext& c, const Tensor& self, const Tensor& mask, Scalar value,
-                    Tensor& out) {
-  return RunMap(c, {mask, value, self}, out);
-}
-Error PrepareMaskedFillTensor(PrepareContext& c, const Tensor& self, const Tensor& mask,
-                              const Tensor& value, Tensor& out) {
-  RL_RETURN_IF_ERROR(CheckDType(mask, DType::kBool, 1));
-  RL_RETURN_IF_ERROR(CheckRank(value, 0, 2));
-  return PrepareMap(c, {mask, value, self}, self.dtype(), kSameType, out);
-}
-Error RunMaskedFillTensor(RunContext& c, const Tensor& self, const Tensor& mask,
-                          const Tensor& value, Tensor& out) {
+template <class B>
+Error RunMaskedFill(RunContext& c, const Tensor& self, const Tensor& mask, B value, Tensor& out) {
   return RunMap(c, {mask, value, self}, out);
 }
 
@@ -96,9 +90,10 @@ constexpr Op kOps[] = {
     {"aten::logical_xor.out", kCompare, kPredicateLoops2<LogicalXor>, kCasts},
     {"aten::lt.Scalar_out", kCompareNumber, kPredicateLoops2<Lt>, kCasts},
     {"aten::lt.Tensor_out", kCompare, kPredicateLoops2<Lt>, kCasts},
-    {"aten::masked_fill.Scalar_out", Boxed<PrepareMaskedFill, RunMaskedFill>,
+    {"aten::masked_fill.Scalar_out", Boxed<PrepareMaskedFill<Scalar>, RunMaskedFill<Scalar>>,
      kArithmeticLoops3<Where>, kCasts},
-    {"aten::masked_fill.Tensor_out", Boxed<PrepareMaskedFillTensor, RunMaskedFillTensor>,
+    {"aten::masked_fill.Tensor_out",
+     Boxed<PrepareMaskedFill<const Tensor&>, RunMaskedFill<const Tensor&>>,
      kArithmeticLoops3<Where>, kCasts},
     {"aten::ne.Scalar_out", kCompareNumber, kPredicateLoops2<Ne>, kCasts},
     {"aten::ne.Tensor_out", kCompare, kPredicateLoops2<Ne>, kCasts},

@@ -163,16 +163,16 @@ struct PowNumber {  // floating point only
   }
 };
 
-struct Maximum {  // NaN wins
+struct Maximum {  // NaN wins; no branch, so that it vectorises
   template <class T>
   T operator()(T a, T b) const {
-    return (a > b) | (a != a) ? a : b;
+    return ((a > b) | (a != a)) ? a : b;
   }
 };
 struct Minimum {
   template <class T>
   T operator()(T a, T b) const {
-    return (a < b) | (a != a) ? a : b;
+    return ((a < b) | (a != a)) ? a : b;
   }
 };
 struct Clamp {  // the upper bound wins

@@ -21,20 +21,17 @@ void LoopNest::AddOperand(const int64_t* strides) {
   ++operands_;
 }
 
-Error LoopNest::AddBroadcast(const Tensor& tensor) {
-  RL_CHECK(tensor.rank() <= out_rank_, Reason::kOutputRank, Error::kNone,
-           static_cast<int64_t>(out_rank_), static_cast<int64_t>(tensor.rank()));
-  int64_t own[kMaxRank];
-  int64_t strides[kMaxRank] = {};
-  ComputeStrides(tensor, own);
-  const size_t skip = out_rank_ - tensor.rank();
-  for (size_t d = 0; d < tensor.rank(); ++d) {
-    const int32_t size = tensor.size(d);
-    RL_CHECK(size == 1 || size == out_.size(skip + d), Reason::kBroadcast, Error::kNone, size,
-             out_.size(skip + d));
-    strides[skip + d] = size == 1 ? 0 : own[d];
+Error LoopNest::AddBroadcast(Span<const int32_t> sizes, const int64_t* strides) {
+  RL_CHECK(sizes.size() <= out_rank_, Reason::kOutputRank, Error::kNone,
+           static_cast<int64_t>(out_rank_), static_cast<int64_t>(sizes.size()));
+  int64_t stretched[kMaxRank] = {};
+  const size_t skip = out_rank_ - sizes.size();
+  for (size_t d = 0; d < sizes.size(); ++d) {
+    RL_CHECK(sizes[d] == 1 || sizes[d] == out_.size(skip + d), Reason::kBroadcast, Error::kNone,
+             sizes[d], out_.size(skip + d));
+    stretched[skip + d] = sizes[d] == 1 ? 0 : strides[d];
   }
-  AddOperand(strides);
+  AddOperand(stretched);
   return kOk;
 }
 

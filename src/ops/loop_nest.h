@@ -24,8 +24,9 @@ class LoopNest {
   // Adds an operand that element (i0, i1, ...) of the output reads at sum(i_d * strides[d]);
   // strides are in elements, one for each dimension of the output.
   void AddOperand(const int64_t* strides);
-  // Adds a tensor that broadcasts against the output, or fails with kBroadcast.
-  Error AddBroadcast(const Tensor& tensor);
+  // Adds an operand of these sizes and strides that broadcasts against the output, or fails with
+  // kBroadcast.  strides: [sizes.size()], in elements.
+  Error AddBroadcast(Span<const int32_t> sizes, const int64_t* strides);
 
   // Merges dimensions.  Call once, after the operands.
   void Finish();
@@ -54,10 +55,10 @@ class LoopNest {
   void Locate(size_t position, int64_t* index, int64_t* offset) const;
   void Advance(int64_t n, int64_t* index, int64_t* offset) const;
 
-  size_t rank_ = 0;         // loops
+  size_t rank_ = 0;  // loops
   size_t operands_ = 0;
   size_t numel_ = 1;
-  uint8_t dim_[kMaxRank];   // loop, innermost first, to dimension of the output (until Finish)
+  uint8_t dim_[kMaxRank];  // loop, innermost first, to dimension of the output (until Finish)
   size_t out_rank_;
   const Tensor& out_;
   int64_t size_[kMaxRank];

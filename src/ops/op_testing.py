@@ -176,6 +176,21 @@ def check(name: str, *args, rtol=None, atol=None, expected=None, **kwargs):
         assert_close(got, want, rtol, atol, what)
 
 
+def check_as_torch(name: str, *args, rtol=None, atol=None, **kwargs):
+    """`check`, or, where PyTorch refuses these arguments, that the operator does so too."""
+    try:
+        expected = _torch_result(name, args, kwargs)
+    except RuntimeError as refusal:
+        shape = torch.broadcast_shapes(*[a.shape for a in args if isinstance(a, torch.Tensor)])
+        try:  # any result could be stored as float64
+            run(name, args, [torch.empty(shape, dtype=torch.float64)], kwargs)
+        except OperatorError:
+            return
+        what = f"{name}({', '.join(describe(a) for a in args)}, {kwargs})"
+        raise AssertionError(f"{what} was accepted; PyTorch: {refusal}") from None
+    check(name, *args, rtol=rtol, atol=atol, expected=expected, **kwargs)
+
+
 def describe(a) -> str:
     if isinstance(a, torch.Tensor):
         return f"{str(a.dtype).removeprefix('torch.')}{list(a.shape)}"
@@ -226,6 +241,7 @@ def random_tensor(generator, shape, dtype=torch.float32, low=-4, high=5):
 
 def broadcast_pairs(generator, count=12, max_rank=4, max_size=6):
     """Pairs of shapes that broadcast, empty, one-element and scalar ones among them."""
+
     def size():
         return int(torch.randint(0, max_size + 1, (), generator=generator))
 

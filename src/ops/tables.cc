@@ -6,7 +6,8 @@
 namespace rushlight::ops {
 
 Span<const Span<const Op>> AllOps() {
-  static const Span<const Op> tables[] = {ArithmeticOps(), PrimOps()};
+  static const Span<const Op> tables[] = {ActivationOps(), ArithmeticOps(), LogicOps(), PrimOps(),
+                                          UnaryOps()};
   return tables;
 }
 

@@ -8,7 +8,10 @@
 
 namespace rushlight::ops {
 
+Span<const Op> ActivationOps();
 Span<const Op> ArithmeticOps();
+Span<const Op> LogicOps();
 Span<const Op> PrimOps();
+Span<const Op> UnaryOps();
 
 }  // namespace rushlight::ops

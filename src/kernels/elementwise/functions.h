@@ -1,7 +1,8 @@
 // Copyright (c) The Rushlight authors.
 // SPDX-License-Identifier: BSD-3-Clause
 
-// The functions of elementwise operators, on one element each.  Integers wrap around.
+// The functions of elementwise operators, on one element each: arithmetic.  Integers wrap around.
+// Beside it: math_functions.h, activation_functions.h, logic_functions.h.
 #pragma once
 
 #include <cmath>
@@ -51,6 +52,18 @@ struct SubScaled {
     return WrapSub(a, WrapMul(alpha, b));
   }
 };
+struct AddProduct {  // a + value * b * c
+  template <class T>
+  T operator()(T a, T b, T c, T value) const {
+    return WrapAdd(a, WrapMul(WrapMul(value, b), c));
+  }
+};
+struct AddQuotient {  // floating point only
+  template <class T>
+  T operator()(T a, T b, T c, T value) const {
+    return a + value * b / c;
+  }
+};
 struct Mul {
   template <class T>
   T operator()(T a, T b) const {
@@ -63,15 +76,14 @@ struct Div {  // floating point only
     return a / b;
   }
 };
-// Integer division by zero gives 0 here (the operator reports it), and the one quotient that does
-// not fit wraps around.
+
+// Integer division.  Requires: b != 0 (MapDivide sees to it).  The one quotient that does not fit
+// wraps around.
 struct DivTrunc {
   template <class T>
   T operator()(T a, T b) const {
     if constexpr (std::is_integral_v<T>) {
-      if (b == 0) return 0;
-      if (b == -1) return WrapSub(T(0), a);
-      return a / b;
+      return b == -1 ? WrapSub(T(0), a) : a / b;
     } else {
       return std::trunc(a / b);
     }
@@ -81,7 +93,6 @@ struct DivFloor {
   template <class T>
   T operator()(T a, T b) const {
     if constexpr (std::is_integral_v<T>) {
-      if (b == 0) return 0;
       if (b == -1) return WrapSub(T(0), a);
       const T q = a / b;
       return q - ((a % b != 0) && ((a < 0) != (b < 0)) ? 1 : 0);
@@ -102,7 +113,7 @@ struct Remainder {  // the sign of b
   template <class T>
   T operator()(T a, T b) const {
     if constexpr (std::is_integral_v<T>) {
-      if (b == 0 || b == -1) return 0;
+      if (b == -1) return 0;
       const T r = a % b;
       return r != 0 && ((r < 0) != (b < 0)) ? r + b : r;
     } else {
@@ -116,12 +127,13 @@ struct Fmod {  // the sign of a
   template <class T>
   T operator()(T a, T b) const {
     if constexpr (std::is_integral_v<T>) {
-      return b == 0 || b == -1 ? T(0) : static_cast<T>(a % b);
+      return b == -1 ? T(0) : static_cast<T>(a % b);
     } else {
       return std::fmod(a, b);
     }
   }
 };
+
 struct Pow {
   template <class T>
   T operator()(T a, T b) const {
@@ -134,24 +146,45 @@ struct Pow {
       }
       return result;
     } else {
-      // The exponents that models use, without a call.
-      if (b == T(2)) return a * a;
-      if (b == T(3)) return a * a * a;
-      if (b == T(0.5)) return std::sqrt(a);
       return std::pow(a, b);
     }
   }
 };
-struct Maximum {  // NaN wins
+// The same for an exponent that is a number: those that models use go without a call.
+struct PowNumber {  // floating point only
   template <class T>
   T operator()(T a, T b) const {
-    return a > b || a != a ? a : b;
+    if (b == T(2)) return a * a;
+    if (b == T(3)) return a * a * a;
+    if (b == T(0.5)) return std::sqrt(a);
+    if (b == T(-0.5)) return T(1) / std::sqrt(a);
+    if (b == T(-1)) return T(1) / a;
+    return std::pow(a, b);
+  }
+};
+
+struct Maximum {  // NaN wins; no branch, so that it vectorises
+  template <class T>
+  T operator()(T a, T b) const {
+    return ((a > b) | (a != a)) ? a : b;
   }
 };
 struct Minimum {
   template <class T>
   T operator()(T a, T b) const {
-    return a < b || a != a ? a : b;
+    return ((a < b) | (a != a)) ? a : b;
+  }
+};
+struct Clamp {  // the upper bound wins
+  template <class T>
+  T operator()(T x, T low, T high) const {
+    return Minimum()(high, Maximum()(x, low));
+  }
+};
+struct Lerp {  // exact at both ends
+  template <class T>
+  T operator()(T a, T b, T weight) const {
+    return std::fabs(weight) < T(0.5) ? a + weight * (b - a) : b - (b - a) * (T(1) - weight);
   }
 };
 struct Atan2 {
@@ -160,77 +193,16 @@ struct Atan2 {
     return std::atan2(a, b);
   }
 };
-
-struct Eq {
-  template <class T>
-  bool operator()(T a, T b) const {
-    return a == b;
-  }
-};
-struct Ne {
-  template <class T>
-  bool operator()(T a, T b) const {
-    return a != b;
-  }
-};
-struct Lt {
-  template <class T>
-  bool operator()(T a, T b) const {
-    return a < b;
-  }
-};
-struct Le {
-  template <class T>
-  bool operator()(T a, T b) const {
-    return a <= b;
-  }
-};
-struct Gt {
-  template <class T>
-  bool operator()(T a, T b) const {
-    return a > b;
-  }
-};
-struct Ge {
-  template <class T>
-  bool operator()(T a, T b) const {
-    return a >= b;
-  }
-};
-struct LogicalAnd {
-  template <class T>
-  bool operator()(T a, T b) const {
-    return (a != T(0)) & (b != T(0));
-  }
-};
-struct LogicalOr {
-  template <class T>
-  bool operator()(T a, T b) const {
-    return (a != T(0)) | (b != T(0));
-  }
-};
-struct LogicalXor {
-  template <class T>
-  bool operator()(T a, T b) const {
-    return (a != T(0)) != (b != T(0));
-  }
-};
-struct BitwiseAnd {
+struct Hypot {
   template <class T>
   T operator()(T a, T b) const {
-    return a & b;
+    return std::hypot(a, b);
   }
 };
-struct BitwiseOr {
+struct CopySign {
   template <class T>
   T operator()(T a, T b) const {
-    return a | b;
-  }
-};
-struct BitwiseXor {
-  template <class T>
-  T operator()(T a, T b) const {
-    return a ^ b;
+    return std::copysign(a, b);
   }
 };
 

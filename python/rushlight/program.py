@@ -39,6 +39,7 @@ from rushlight.memory.planning import (
 )
 from rushlight.passes.base import input_specs, run_passes
 from rushlight.passes.pipeline import portable_passes
+from rushlight.passes.remove_unread_state import remove_unread_state
 
 
 @dataclass(frozen=True)
@@ -223,6 +224,7 @@ def to_edge_transform_and_lower(
             else None
         )
         edge[name] = to_edge_program(program, preserve=frozenset(wanted), keep=keep)
+    remove_unread_state(edge.values())
     manager = EdgeProgramManager(edge, constant_methods)
     if transform_passes:
         manager = manager.transform(transform_passes)

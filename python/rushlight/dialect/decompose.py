@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 import torch
 from torch import fx
-from torch._subclasses.fake_tensor import FakeTensor
+from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -173,21 +173,18 @@ class Decomposer:
         values = [x.meta["val"] if isinstance(x, fx.Node) else x for x in leaves]
         key = (node.target, spec, tuple(_key_of(v) for v in values))
         if key not in self._templates:
-            self._templates[key] = self._trace(node.target, values, spec)
+            self._templates[key] = self._trace(node.target, values, spec, fake_mode_of(node.graph))
         return self._templates[key]
 
-    def _trace(self, target, values, spec) -> _Template | None:
-        inputs = [v for v in values if isinstance(v, torch.Tensor)]
-        fake_mode = next((t.fake_mode for t in inputs if isinstance(t, FakeTensor)), None)
+    def _trace(self, target, values, spec, fake_mode) -> _Template | None:
         # Each input is a tensor of its own, even where the node takes one tensor twice.
-        if fake_mode is not None:
-            with fake_mode:
-                inputs = [t.detach() for t in inputs]
+        with fake_mode:
+            inputs = [v.detach() for v in values if isinstance(v, torch.Tensor)]
         supply = iter(inputs)
         filled = [next(supply) if isinstance(v, torch.Tensor) else v for v in values]
         args, kwargs = pytree.tree_unflatten(filled, spec)
         recorder = _Recorder(self.table, inputs)
-        with fake_mode or torch.no_grad(), torch.no_grad(), recorder:
+        with fake_mode, torch.no_grad():
             decomposition = self.table.get(target)
             with recorder:
                 result = (
@@ -199,6 +196,15 @@ class Decomposer:
             return None
         recorder.template.result = recorder.refer(result)
         return recorder.template
+
+
+def fake_mode_of(graph: fx.Graph) -> FakeTensorMode:
+    """The fake mode that a graph's values belong to."""
+    for node in graph.nodes:
+        for value in pytree.tree_leaves(node.meta.get("val")):
+            if isinstance(value, FakeTensor):
+                return value.fake_mode
+    return FakeTensorMode()
 
 
 def _instantiate(template: _Template, node: fx.Node, graph: fx.Graph, sizes: SizeBuilder) -> None:

@@ -27,6 +27,7 @@ from torch.export.graph_signature import (
 )
 from torch.fx.passes.infra.pass_base import PassResult
 
+from rushlight.dialect.decompose import fake_mode_of
 from rushlight.export.importer import tensor_of
 
 __all__ = ["GraphPass", "Pass", "PassError", "PassResult", "run_passes"]
@@ -130,14 +131,27 @@ def graph_modules(module: fx.GraphModule) -> Iterator[fx.GraphModule]:
 
 
 def refresh_outputs(program: ExportedProgram) -> None:
-    """Makes the signature name the nodes that the outputs are now."""
-    outputs = program.graph.output_node().args[0]
-    for spec, node in zip(program.graph_signature.output_specs, outputs, strict=True):
-        if isinstance(node, fx.Node):
-            if isinstance(spec.arg, ConstantArgument):
-                spec.arg = TensorArgument(node.name)
-            else:
-                spec.arg.name = node.name
+    """Makes the signature name the nodes that the outputs are now.  Final values of buffers get nodes of
+    their own: the signature tells them apart by name."""
+    output = program.graph.output_node()
+    outputs = list(output.args[0])
+    specs = program.graph_signature.output_specs
+    seen = set()
+    for i, (spec, node) in enumerate(zip(specs, outputs, strict=True)):
+        if not isinstance(node, fx.Node):
+            continue
+        if spec.kind not in (OutputKind.USER_OUTPUT, OutputKind.LOSS_OUTPUT):
+            if node in seen or node.op == "placeholder":
+                with program.graph.inserting_before(output):
+                    alias = program.graph.call_function(torch.ops.aten.alias.default, (node,))
+                alias.meta = dict(node.meta)
+                outputs[i] = node = alias
+            seen.add(node)
+        if isinstance(spec.arg, ConstantArgument):
+            spec.arg = TensorArgument(node.name)
+        else:
+            spec.arg.name = node.name
+    output.args = (tuple(outputs),)
 
 
 def input_specs(program: ExportedProgram) -> dict[fx.Node, InputSpec]:
@@ -187,20 +201,9 @@ def add_constant(
         insertion = graph.inserting_before(next(iter(graph.nodes)))
     with insertion:
         node = graph.placeholder(f"c_{target.replace('.', '_')}")
-    node.meta["val"] = fake_of(like).from_tensor(tensor, static_shapes=True)
+    node.meta["val"] = fake_mode_of(like.graph).from_tensor(tensor, static_shapes=True)
     specs.insert(position, InputSpec(InputKind.CONSTANT_TENSOR, TensorArgument(node.name), target))
     return node
-
-
-def fake_of(node: fx.Node):
-    """The fake mode that a graph's values belong to."""
-    for n in node.graph.nodes:
-        value = n.meta.get("val")
-        values = value if isinstance(value, (tuple, list)) else [value]
-        for v in values:
-            if hasattr(v, "fake_mode"):
-                return v.fake_mode
-    return torch._subclasses.FakeTensorMode()
 
 
 def nbytes(value: torch.Tensor) -> int | None:

@@ -8,8 +8,8 @@ from __future__ import annotations
 import torch
 from torch import fx
 
-from rushlight.dialect.decompose import inherit
-from rushlight.passes.base import GraphPass, fake_of
+from rushlight.dialect.decompose import fake_mode_of, inherit
+from rushlight.passes.base import GraphPass
 
 aten = torch.ops.aten
 
@@ -54,7 +54,7 @@ class ScalarOverloads(GraphPass):
             dtype = {bool: torch.bool, int: torch.int64, float: torch.float32}[type(value)]
             with graph.inserting_before(node):
                 new[i] = graph.call_function(aten.full.default, ([], value), {"dtype": dtype})
-            with fake_of(node):
+            with fake_mode_of(graph):
                 new[i].meta["val"] = torch.full([], value, dtype=dtype)
             inherit(new[i], node)
         if new == list(node.args):

@@ -1,0 +1,166 @@
+# Copyright (c) The Rushlight authors.
+# SPDX-License-Identifier: BSD-3-Clause
+"""The two names of Transformers' ExecuTorch integration, with the same signatures and errors."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from rushlight.transformers.state import (
+    dry_run,
+    find_state,
+    make_cache,
+    private_copy,
+    takes_cache_position,
+    use_own_attention,
+)
+
+
+class TorchExportableModuleWithStaticCache(nn.Module):
+    """A causal language model with its cache as buffers: torch.export can capture it, and the program
+    takes (input_ids [B, S], cache_position [S]) and gives logits [B, S, V] (or the last hidden state of a
+    model without a head).
+
+    The model given stays as it is; weights are shared.  batch_size, max_cache_len and device default to
+    the entries of `generation_config.cache_config`.
+
+    Raises AssertionError where the generation config does not ask for a static cache, ValueError where
+    a size is missing.
+    """
+
+    def __init__(
+        self,
+        model,
+        batch_size: int | None = None,
+        max_cache_len: int | None = None,
+        device: torch.device | None = None,
+    ) -> None:
+        super().__init__()
+        generation_config = model.generation_config
+        if generation_config is None:
+            raise AssertionError(
+                "The model must have a generation config to be exported with static caching. "
+                "Please set `generation_config` in `model`."
+            )
+        if not generation_config.use_cache:
+            raise AssertionError(
+                "The model must have caching enabled to be exported with static caching. "
+                "Please set `generation_config.use_cache=True`."
+            )
+        if generation_config.cache_implementation != "static":
+            raise AssertionError(
+                "The model must use a 'static' caching implementation to be exported with static caching. "
+                "Please set `generation_config.cache_implementation='static'`."
+            )
+        defaults = generation_config.cache_config or {}
+        batch_size = defaults.get("batch_size") if batch_size is None else batch_size
+        if batch_size is None:
+            raise ValueError(
+                "batch_size must be provided, either as an argument or in cache_config."
+            )
+        max_cache_len = defaults.get("max_cache_len") if max_cache_len is None else max_cache_len
+        if max_cache_len is None:
+            raise ValueError(
+                "max_cache_len must be provided, either as an argument or in cache_config."
+            )
+        if device is None:
+            device = defaults.get("device", model.device)
+
+        self.model = private_copy(model)
+        use_own_attention(self.model)
+        self.static_cache = make_cache(self.model.config.get_text_config(), max_cache_len)
+        dry_run(self.model, self.static_cache, batch_size, device)
+        self._takes_cache_position = takes_cache_position(self.model)
+        self._state = []
+        for state, tensor in find_state(self.static_cache):
+            self.register_buffer(state.buffer, torch.zeros_like(tensor), persistent=False)
+            self._state.append(state)
+            flags = getattr(state.layer, "has_previous_state", None)
+            if isinstance(flags, dict):  # several tokens then go the same way as one
+                for key in flags:
+                    flags[key] = True
+        self._bind()
+
+    def _bind(self) -> None:
+        """Makes the cache's tensors the buffers, whatever moved or replaced them."""
+        for state in self._state:
+            state.bind(getattr(self, state.buffer))
+
+    def forward(
+        self,
+        input_ids: torch.LongTensor | None = None,
+        inputs_embeds: torch.Tensor | None = None,
+        cache_position: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """input_ids int64 [B, S] or inputs_embeds [B, S, D]; cache_position int64 [S], consecutive: where
+        in the cache these tokens go.  Position 0 begins a new sequence."""
+        if not torch.compiler.is_dynamo_compiling():
+            self._bind()
+        for state in self._state:
+            if state.is_counter:
+                getattr(self, state.buffer).copy_(cache_position[0])
+            elif not state.is_positional:
+                buffer = getattr(self, state.buffer)
+                buffer.mul_((cache_position[0] > 0).to(buffer.dtype))
+        arguments = {"cache_position": cache_position} if self._takes_cache_position else {}
+        outputs = self.model(
+            input_ids=input_ids,
+            inputs_embeds=inputs_embeds,
+            attention_mask=None,
+            past_key_values=self.static_cache,
+            use_cache=True,
+            **arguments,
+        )
+        return outputs.logits if hasattr(outputs, "logits") else outputs.last_hidden_state
+
+    @staticmethod
+    def generate(
+        exported_program: torch.export.ExportedProgram,
+        prompt_token_ids: torch.Tensor,
+        max_new_tokens: int,
+    ) -> torch.Tensor:
+        """Greedy decoding with an exported program that takes one token at a time.  prompt_token_ids
+        int64 [1, n]; returns int64 [1, n + generated], the prompt included; stops where the cache is
+        full."""
+        run = exported_program.module()
+        length = min(
+            (b.shape[2] for name, b in run.named_buffers() if name.startswith("key_cache")),
+            default=None,
+        )
+        ids = prompt_token_ids.flatten().tolist()
+        last = len(ids) + max_new_tokens
+        position = 0
+        while position < len(ids) < last + 1 and (length is None or position < length):
+            logits = run(
+                input_ids=torch.tensor([[ids[position]]]), cache_position=torch.tensor([position])
+            )
+            position += 1
+            if position == len(ids):
+                if len(ids) == last:
+                    break
+                ids.append(int(logits[0, -1].argmax()))
+        return torch.tensor([ids], dtype=torch.long)
+
+
+def convert_and_export_with_cache(
+    model,
+    example_input_ids: torch.Tensor | None = None,
+    example_cache_position: torch.Tensor | None = None,
+    dynamic_shapes: dict | None = None,
+    strict: bool | None = None,
+) -> torch.export.ExportedProgram:
+    """Exports a causal language model with a static cache.  The examples default to one token at position
+    0; dynamic_shapes is a dict by `input_ids` and `cache_position`, as torch.export takes it."""
+    if example_input_ids is None:
+        example_input_ids = torch.tensor([[1]], dtype=torch.long, device=model.device)
+    if example_cache_position is None:
+        example_cache_position = torch.tensor([0], dtype=torch.long, device=model.device)
+    with torch.no_grad():
+        return torch.export.export(
+            TorchExportableModuleWithStaticCache(model),
+            args=(),
+            kwargs={"input_ids": example_input_ids, "cache_position": example_cache_position},
+            dynamic_shapes=dynamic_shapes,
+            strict=True if strict is None else strict,
+        )

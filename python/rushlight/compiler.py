@@ -78,9 +78,7 @@ def _export(model, inputs, kwargs, dynamic_shapes, strict):
     if isinstance(model, ExportedProgram):
         return model
     if not isinstance(model, torch.nn.Module):
-        raise TypeError(
-            f"expected an nn.Module or an ExportedProgram, not a {type(model).__name__}"
-        )
+        raise TypeError(f"expected an nn.Module or an ExportedProgram, not a {type(model).__name__}")
     try:
         with torch.no_grad():
             return torch.export.export(

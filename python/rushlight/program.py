@@ -73,9 +73,7 @@ class ExecutorchBackendConfig:
     """
 
     passes: Sequence = ()
-    memory_planning_pass: MemoryPlanningPass | Mapping[str, MemoryPlanningPass] = (
-        MemoryPlanningPass()
-    )
+    memory_planning_pass: MemoryPlanningPass | Mapping[str, MemoryPlanningPass] = MemoryPlanningPass()
     segment_alignment: int = 128
     constant_tensor_alignment: int = 16
     external_constants: bool = False
@@ -158,9 +156,7 @@ class EdgeProgramManager:
             programs[name] = program
         return self._with(programs)
 
-    def to_executorch(
-        self, config: ExecutorchBackendConfig | None = None
-    ) -> ExecutorchProgramManager:
+    def to_executorch(self, config: ExecutorchBackendConfig | None = None) -> ExecutorchProgramManager:
         """The program file.  Raises CompileError with everything that stands in the way."""
         return ExecutorchProgramManager(
             self._programs,
@@ -205,9 +201,10 @@ def to_edge_transform_and_lower(
     partitioner=None,
     constant_methods: Mapping[str, object] | None = None,
     compile_config: EdgeCompileConfig | None = None,
+    named_data: Mapping[str, bytes] | None = None,
 ) -> EdgeProgramManager:
     """to_edge, then users' passes, then each partitioner in order, in one call.  Passes and partitioners
-    are lists, or dicts of lists by method."""
+    are lists, or dicts of lists by method.  `named_data`: bytes that travel in the file, by key."""
     preserve = frozenset(compile_config.preserve_ops if compile_config else ())
     edge = {}
     for name, program in _named(programs).items():
@@ -225,7 +222,7 @@ def to_edge_transform_and_lower(
         )
         edge[name] = to_edge_program(program, preserve=frozenset(wanted), keep=keep)
     remove_unread_state(edge.values())
-    manager = EdgeProgramManager(edge, constant_methods)
+    manager = EdgeProgramManager(edge, constant_methods, named_data)
     if transform_passes:
         manager = manager.transform(transform_passes)
     if partitioner:
@@ -241,9 +238,7 @@ class ExecutorchProgramManager:
         self._config = config
         self.memory: dict[str, MethodMemory] = {}
         self._buffer: bytes | None = None
-        self._builder = _native.ProgramBuilder(
-            config.segment_alignment, config.constant_tensor_alignment
-        )
+        self._builder = _native.ProgramBuilder(config.segment_alignment, config.constant_tensor_alignment)
         _mark_shared_state(self._programs)
         methods = self._emit()
         self._plan(methods)
@@ -341,9 +336,7 @@ class ExecutorchProgramManager:
             if o["reason"] == _native.NO_DELEGATE:
                 if any(f"'{d}'" in o["text"] for d in self._config.extra_delegates):
                     continue
-            obstacles.append(
-                Obstacle(o["text"], where(node), _advice(o), method.name if method else "")
-            )
+            obstacles.append(Obstacle(o["text"], where(node), _advice(o), method.name if method else ""))
         if obstacles:
             raise CompileError(obstacles)
         for name, numbers in report["methods"].items():
@@ -363,9 +356,7 @@ def _advice(obstacle: dict) -> str:
             "ExecutorchBackendConfig(extra_operators=[...])"
         )
     if obstacle["code"] == "DelegateMissing":
-        return (
-            "name the application's own delegates in ExecutorchBackendConfig(extra_delegates=[...])"
-        )
+        return "name the application's own delegates in ExecutorchBackendConfig(extra_delegates=[...])"
     return ""
 
 

@@ -49,9 +49,7 @@ class Tree:
         """Positional and keyword arguments of a call, flattened in the method's order."""
         if self.root is None:
             if kwargs:
-                raise TypeError(
-                    "this program does not know its arguments' names; pass them in order"
-                )
+                raise TypeError("this program does not know its arguments' names; pass them in order")
             return [leaf for a in args for leaf in _leaves(a)]
         positional, named = self.root["children_spec"]
         names = json.loads(named["context"]) if named["children_spec"] else []
@@ -67,9 +65,7 @@ class Tree:
             values.append(rest_value)
         unknown = set(kwargs) - set(names)
         if unknown or rest:
-            what = (
-                f"unexpected argument {sorted(unknown)[0]!r}" if unknown else "too many arguments"
-            )
+            what = f"unexpected argument {sorted(unknown)[0]!r}" if unknown else "too many arguments"
             raise TypeError(f"{what}; the method takes {len(positional['children_spec'])} positional "
                             f"ones and {names}")  # fmt: skip
         return [leaf for v in values for leaf in _leaves(v)]

@@ -14,7 +14,6 @@ from __future__ import annotations
 import math
 
 import torch
-
 from rushlight import _native
 
 DTYPE_NUMBER = {
@@ -165,8 +164,7 @@ def check(name: str, *args, rtol=None, atol=None, expected=None, **kwargs):
         expected = _torch_result(name, args, kwargs)
     results = expected if isinstance(expected, (list, tuple)) else [expected]
     outputs = [
-        [_garbage_like(t) for t in r] if isinstance(r, (list, tuple)) else _garbage_like(r)
-        for r in results
+        [_garbage_like(t) for t in r] if isinstance(r, (list, tuple)) else _garbage_like(r) for r in results
     ]
     shapes = run(name, args, outputs, kwargs)
     flat = lambda xs: [t for x in xs for t in (x if isinstance(x, (list, tuple)) else [x])]  # noqa: E731

@@ -37,9 +37,7 @@ def test_every_dtype(name, rng):
             # PyTorch rounds between the steps of logit.
             atol = 1e-2 if name == "logit" and t in FLOATS[2:] else None
             for low, high in ((-4, 5), (0, 1)):
-                check_as_torch(
-                    f"aten::{name}.out", random_tensor(rng, shape, t, low, high), atol=atol
-                )
+                check_as_torch(f"aten::{name}.out", random_tensor(rng, shape, t, low, high), atol=atol)
 
 
 @pytest.mark.parametrize("name", FLOAT_FUNCTIONS + OTHERS)

@@ -50,9 +50,7 @@ class BackendDetails:
     name; the methods are static."""
 
     @staticmethod
-    def preprocess(
-        edge_program: ExportedProgram, compile_specs: list[CompileSpec]
-    ) -> PreprocessResult:
+    def preprocess(edge_program: ExportedProgram, compile_specs: list[CompileSpec]) -> PreprocessResult:
         """Compiles one partition.  Its inputs and outputs are those of the delegate call, in order;
         the constants it took are in its state_dict.  Raise to refuse."""
         raise NotImplementedError

@@ -57,9 +57,7 @@ def _backend(name: str) -> type[BackendDetails]:
 
 def _lower(program: ExportedProgram, tag: str, spec: DelegationSpec) -> None:
     graph = program.graph
-    nodes = [
-        n for n in graph.nodes if n.op == "call_function" and n.meta.get("delegation_tag") == tag
-    ]
+    nodes = [n for n in graph.nodes if n.op == "call_function" and n.meta.get("delegation_tag") == tag]
     if not nodes:
         return
     inside = set(nodes)
@@ -68,9 +66,7 @@ def _lower(program: ExportedProgram, tag: str, spec: DelegationSpec) -> None:
     # A part of a tuple belongs to the partition with its whole.
     for n in list(outputs):
         if isinstance(n.meta["val"], (tuple, list)):
-            raise PartitionError(
-                f"partition {tag}: {n} is used outside as a tuple; mark its parts too"
-            )
+            raise PartitionError(f"partition {tag}: {n} is used outside as a tuple; mark its parts too")
     part, inputs = _extract(program, nodes, outputs, tag)
     backend = _backend(spec.backend_id)
     done = backend.preprocess(part, list(spec.compile_specs))
@@ -132,9 +128,7 @@ def _check_convex(graph: fx.Graph, inside: set[fx.Node], tag: str) -> None:
             tainted.add(node)
 
 
-def _extract(
-    program: ExportedProgram, nodes, outputs, tag: str
-) -> tuple[ExportedProgram, list[fx.Node]]:
+def _extract(program: ExportedProgram, nodes, outputs, tag: str) -> tuple[ExportedProgram, list[fx.Node]]:
     """The partition as a program of its own, and the nodes that feed it."""
     specs = input_specs(program)
     graph = fx.Graph()
@@ -174,9 +168,7 @@ def _extract(
     out_specs = [OutputSpec(OutputKind.USER_OUTPUT, _argument(mapping[o]), None) for o in outputs]
     leaves = lambda count: pytree.tree_structure(tuple(range(count)))  # noqa: E731
     in_spec = pytree.tree_structure((tuple(range(len(inputs))), {}))
-    call = ModuleCallSignature(
-        inputs=[], outputs=[], in_spec=in_spec, out_spec=leaves(len(outputs))
-    )
+    call = ModuleCallSignature(inputs=[], outputs=[], in_spec=in_spec, out_spec=leaves(len(outputs)))
     part = ExportedProgram(
         root=fx.GraphModule(program.graph_module, graph),
         graph=graph,

@@ -45,16 +45,12 @@ def attend(query, key, value, mask=None, is_causal=False, scale=None, softcap=No
             nothing = allowed.any(-1, keepdim=True)
         if mask.dtype == torch.bool:
             mask = torch.where(mask, 0.0, -math.inf).to(query.dtype)
-        scores = scores.reshape(*batch, key_heads, group, length, keys) + _grouped(
-            mask, key_heads, group
-        )
+        scores = scores.reshape(*batch, key_heads, group, length, keys) + _grouped(mask, key_heads, group)
     scores = scores.reshape(*batch, key_heads, group, length, keys)
     if sinks is None:
         weights = torch.softmax(scores, -1)
     else:  # a logit that takes part in the softmax and carries no value
-        column = (
-            sinks.to(scores.dtype).reshape(key_heads, group, 1, 1).expand(*batch, -1, -1, length, 1)
-        )
+        column = sinks.to(scores.dtype).reshape(key_heads, group, 1, 1).expand(*batch, -1, -1, length, 1)
         weights = torch.softmax(torch.cat([scores, column], -1), -1).narrow(-1, 0, keys)
     out = torch.bmm(weights.reshape(n, group * length, keys), v)
     out = out.reshape(*batch, heads, length, value.shape[-1])

@@ -78,9 +78,7 @@ class _Recorder(TorchDispatchMode):
         if not any(isinstance(t, (torch.Tensor, torch.SymInt)) for t in pytree.tree_leaves(out)):
             return out
         step = len(self.template.steps)
-        self.template.steps.append(
-            _Step(func, self.refer(args), self.refer(kwargs), _detached(out))
-        )
+        self.template.steps.append(_Step(func, self.refer(args), self.refer(kwargs), _detached(out)))
         for i, t in enumerate(pytree.tree_leaves(out)):
             if isinstance(t, torch.Tensor):
                 self._alive.append(t)
@@ -210,9 +208,7 @@ def fake_mode_of(graph: fx.Graph) -> FakeTensorMode:
 def _instantiate(template: _Template, node: fx.Node, graph: fx.Graph, sizes: SizeBuilder) -> None:
     """Puts a template in place of a node."""
     leaves = pytree.tree_leaves((node.args, node.kwargs))
-    inputs = [
-        x for x in leaves if isinstance(x, fx.Node) and isinstance(x.meta["val"], torch.Tensor)
-    ]
+    inputs = [x for x in leaves if isinstance(x, fx.Node) and isinstance(x.meta["val"], torch.Tensor)]
     made: list[fx.Node] = []
     parts: dict[_Ref, fx.Node] = {}
 

@@ -67,18 +67,14 @@ def _written_arguments(node: fx.Node) -> list[fx.Node]:
         if a.alias_info is None or not a.alias_info.is_write:
             continue
         value = node.args[i] if i < len(node.args) else node.kwargs.get(a.name)
-        written.extend(
-            v for v in (value if isinstance(value, (list, tuple)) else [value]) if v is not None
-        )
+        written.extend(v for v in (value if isinstance(value, (list, tuple)) else [value]) if v is not None)
     return written
 
 
 def _is_view(node: fx.Node) -> bool:
     if not isinstance(node.target, torch._ops.OpOverload):
         return False
-    return any(
-        r.alias_info is not None and not r.alias_info.is_write for r in node.target._schema.returns
-    )
+    return any(r.alias_info is not None and not r.alias_info.is_write for r in node.target._schema.returns)
 
 
 class _Family:
@@ -229,9 +225,7 @@ class _Functionalizer:
             return self._call(
                 aten.as_strided_scatter.default, (base, value, *rest), {}, base.meta["val"], view
             )
-        raise FunctionalizationError(
-            view, "a write through this view cannot be expressed without mutation"
-        )
+        raise FunctionalizationError(view, "a write through this view cannot be expressed without mutation")
 
 
 def _functional_variant(node: fx.Node) -> torch._ops.OpOverload:

@@ -58,9 +58,7 @@ class Bounds:
 
     def _upper(self, expr: sympy.Expr) -> int:
         unbounded = {
-            s
-            for s in expr.free_symbols
-            if s not in self.ranges or self.ranges[s].upper in (int_oo, sympy.oo)
+            s for s in expr.free_symbols if s not in self.ranges or self.ranges[s].upper in (int_oo, sympy.oo)
         }
         known = {s: r for s, r in self.ranges.items() if s in expr.free_symbols}
         for s in unbounded:

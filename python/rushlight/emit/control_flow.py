@@ -144,9 +144,7 @@ class _CountedLoop:
 
     def __exit__(self, *_):
         e = self.e
-        e.kernel(
-            "executorch_prim::add.Scalar", [self.index, e.constant(1), self.index], node=self.node
-        )
+        e.kernel("executorch_prim::add.Scalar", [self.index, e.constant(1), self.index], node=self.node)
         e.jump_false(e.constant(False), self.start, self.node)
         e.method.loops.append((self.first, len(e.method.instructions) - 1))
         e.place(self.end)
@@ -166,10 +164,7 @@ def emit_map(e, node: fx.Node, env):
     results = _stacked_results(e, node.meta["val"], node)
     placeholders = [n for n in body.graph.nodes if n.op == "placeholder"]
     with _CountedLoop(e, xs[0], mapped[0].meta["val"].shape[0], node) as index:
-        slices = [
-            _select(e, x, index, p.meta["val"], node)
-            for x, p in zip(xs, placeholders, strict=False)
-        ]
+        slices = [_select(e, x, index, p.meta["val"], node) for x, p in zip(xs, placeholders, strict=False)]
         for to, value in zip(results, _run_body(e, body, [*slices, *rest]), strict=True):
             _stack_into(e, to, value, index, node)
     return tuple(results)
@@ -185,10 +180,7 @@ def emit_scan(e, node: fx.Node, env):
     _assign_all(e, _values(e, env, initial), carried, node)
     placeholders = [n for n in body.graph.nodes if n.op == "placeholder"][len(initial) :]
     with _CountedLoop(e, xs[0], scanned[0].meta["val"].shape[0], node) as index:
-        slices = [
-            _select(e, x, index, p.meta["val"], node)
-            for x, p in zip(xs, placeholders, strict=False)
-        ]
+        slices = [_select(e, x, index, p.meta["val"], node) for x, p in zip(xs, placeholders, strict=False)]
         out = _run_body(e, body, [*carried, *slices, *rest])
         for to, value in zip(stacked, out[len(initial) :], strict=True):
             _stack_into(e, to, value, index, node)

@@ -121,9 +121,7 @@ class Emitter:
                 OutputKind.USER_INPUT_MUTATION,
             )
         }
-        changed_targets = {t for _, t in changed} | self.program.graph_module.meta.get(
-            "shared_state", set()
-        )
+        changed_targets = {t for _, t in changed} | self.program.graph_module.meta.get("shared_state", set())
         for node, spec in input_specs(self.program).items():
             is_user = spec.kind == InputKind.USER_INPUT
             if not is_user and not node.users and spec.target not in changed_targets:
@@ -158,9 +156,7 @@ class Emitter:
         yield
         self._env = outer
 
-    def emit_graph(
-        self, graph: fx.Graph, env: dict[fx.Node, object], in_place: _InPlace | None = None
-    ):
+    def emit_graph(self, graph: fx.Graph, env: dict[fx.Node, object], in_place: _InPlace | None = None):
         """Emits the nodes of a graph whose placeholders are in `env` already."""
         for node in graph.nodes:
             if node.op == "call_function":
@@ -175,9 +171,7 @@ class Emitter:
             elif node.op == "get_attr":
                 attribute = getattr(graph.owning_module, node.target)
                 env[node] = (
-                    self.constant_tensor(attribute)
-                    if isinstance(attribute, torch.Tensor)
-                    else attribute
+                    self.constant_tensor(attribute) if isinstance(attribute, torch.Tensor) else attribute
                 )
 
     def _unbounded(self, node: fx.Node, error: UnboundedError) -> None:
@@ -375,9 +369,7 @@ class Emitter:
             return source
         return self._reordered(source, tuple(range(len(source.sizes))), node)
 
-    def _reordered(
-        self, source: TensorValue, order: tuple[int, ...], node: fx.Node | None
-    ) -> TensorValue:
+    def _reordered(self, source: TensorValue, order: tuple[int, ...], node: fx.Node | None) -> TensorValue:
         out = self._like(source, order)
         order_list = self.list_of("ints", [self.constant(d) for d in order])
         self.kernel(
@@ -455,9 +447,7 @@ class Emitter:
         if _same_sizes(shape, source.shape):
             return source
         static = not source.dynamic and not any(is_symbolic(s) for s in value.shape)
-        known_address = source.constant is not None or (
-            source.storage.planned and not source.rebound
-        )
+        known_address = source.constant is not None or (source.storage.planned and not source.rebound)
         sizes = tuple(self.bounds.upper(s) for s in value.shape)
         out = TensorValue(
             value.dtype,
@@ -490,9 +480,7 @@ class Emitter:
         the node's own arguments."""
         symbolic = [i for i, s in enumerate(shape) if is_symbolic(s)]
         if len(symbolic) <= 1:
-            return self.list_of(
-                "ints", [self.constant(-1 if is_symbolic(s) else int(s)) for s in shape]
-            )
+            return self.list_of("ints", [self.constant(-1 if is_symbolic(s) else int(s)) for s in shape])
         given = self._given_sizes(node, len(shape))
         items = []
         inferred = False
@@ -520,9 +508,7 @@ class Emitter:
             if is_symbolic(s) and expr_of(s) == expr_of(size):
                 out = self.scalar(size)
                 value = self._env[source]
-                self.kernel(
-                    "aten::sym_size.int", [value, self.constant(d), out], reads=[value], node=node
-                )
+                self.kernel("aten::sym_size.int", [value, self.constant(d), out], reads=[value], node=node)
                 return out
         raise EmitError(node, f"size {size} cannot be computed here")
 
@@ -576,8 +562,7 @@ class Emitter:
         inputs = [self.contiguous(env[a], node) if isinstance(env[a], TensorValue) else env[a]
                   for a in node.args[1:]]  # fmt: skip
         outputs = [
-            self.tensor(v) if isinstance(v, torch.Tensor) else self.scalar(v)
-            for v in node.meta["val"]
+            self.tensor(v) if isinstance(v, torch.Tensor) else self.scalar(v) for v in node.meta["val"]
         ]
         tensors = lambda values: [v for v in values if isinstance(v, TensorValue)]  # noqa: E731
         self.emit(
@@ -630,9 +615,7 @@ class Emitter:
         else:
             args.append(outputs[0])
         self._offer_in_place(node, outputs, reads)
-        self.kernel(
-            f"{variant.name}.{variant.overload}", args, reads=reads, writes=outputs, node=node
-        )
+        self.kernel(f"{variant.name}.{variant.overload}", args, reads=reads, writes=outputs, node=node)
         return outputs[0] if isinstance(node.meta["val"], torch.Tensor) else tuple(outputs)
 
     def _outputs(self, node: fx.Node, variant, order) -> list[TensorValue]:
@@ -670,9 +653,7 @@ class Emitter:
                 env[n] = self.contiguous(env[n], node)
         return None
 
-    def _offer_in_place(
-        self, node: fx.Node, outputs: list[TensorValue], reads: list[TensorValue]
-    ) -> None:
+    def _offer_in_place(self, node: fx.Node, outputs: list[TensorValue], reads: list[TensorValue]) -> None:
         """Tells the planner that an elementwise result may take the place of an operand."""
         if torch.Tag.pointwise not in node.target.tags or len(outputs) != 1:
             return
@@ -693,9 +674,7 @@ class Emitter:
             ):
                 out.storage.reuses.append(r.storage)
 
-    def _index_put_in_place(
-        self, node: fx.Node, given: dict, env, buffer: TensorValue
-    ) -> TensorValue:
+    def _index_put_in_place(self, node: fx.Node, given: dict, env, buffer: TensorValue) -> TensorValue:
         reads: list[TensorValue] = []
         args = [buffer]
         for name in ("indices", "values", "accumulate"):
@@ -759,19 +738,13 @@ class Emitter:
             isinstance(v, TensorValue) and v is not value and v.storage is value.storage
             for v in self.method.values
         )
-        taken = (
-            value in self.method.outputs or not value.storage.planned or value.storage.persistent
-        )
+        taken = value in self.method.outputs or not value.storage.planned or value.storage.persistent
         if shared or taken:
             value = self.clone(value, node)
         value.storage.planned = False
         value.storage.reuses.clear()
         for v in self.method.values:  # nobody may take over memory that is not there
-            if (
-                isinstance(v, TensorValue)
-                and v.storage is not None
-                and value.storage in v.storage.reuses
-            ):
+            if isinstance(v, TensorValue) and v.storage is not None and value.storage in v.storage.reuses:
                 v.storage.reuses.remove(value.storage)
         return value
 
@@ -782,9 +755,7 @@ class Emitter:
             buffer, value = env[placeholder], env[final]
             if value is buffer:
                 continue
-            if value.storage is not None and (
-                value.storage.persistent or not value.storage.planned
-            ):
+            if value.storage is not None and (value.storage.persistent or not value.storage.planned):
                 value = self.clone(value, final)  # it may itself be overwritten below
             pending.append((buffer, value, final))
         for buffer, value, final in pending:

@@ -142,9 +142,7 @@ def constant_method(builder: _native.ProgramBuilder, name: str, value) -> None:
         if isinstance(v, torch.Tensor):
             v = v.detach().contiguous()
             outputs.append(
-                TensorValue(
-                    v.dtype, tuple(v.shape), tuple(v.shape), tuple(range(v.dim())), constant=v
-                )
+                TensorValue(v.dtype, tuple(v.shape), tuple(v.shape), tuple(range(v.dim())), constant=v)
             )
         elif isinstance(v, (bool, int, float, str)) or v is None:
             outputs.append(Constant(v))

@@ -176,9 +176,7 @@ def constant_tensors(program: ExportedProgram) -> dict[fx.Node, torch.Tensor]:
     }
 
 
-def add_constant(
-    program: ExportedProgram, tensor: torch.Tensor, name: str, like: fx.Node
-) -> fx.Node:
+def add_constant(program: ExportedProgram, tensor: torch.Tensor, name: str, like: fx.Node) -> fx.Node:
     """A new constant input of the program."""
     used = set(program.constants) | set(program.state_dict)
     target, i = name, 0

@@ -31,8 +31,7 @@ def _is_pure(node: fx.Node) -> bool:
         return False
     if isinstance(node.target, torch._ops.OpOverload):
         return (
-            not node.target._schema.is_mutable
-            and torch.Tag.nondeterministic_seeded not in node.target.tags
+            not node.target._schema.is_mutable and torch.Tag.nondeterministic_seeded not in node.target.tags
         )
     return not isinstance(node.target, torch._ops.HigherOrderOperator)
 

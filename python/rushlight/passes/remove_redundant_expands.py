@@ -45,9 +45,7 @@ class RemoveRedundantExpands(GraphPass):
         """Whether an elementwise user gives the same result on what was expanded."""
         if not isinstance(user.target, torch._ops.OpOverload):
             return False
-        if torch.Tag.pointwise not in user.target.tags or not isinstance(
-            user.meta["val"], torch.Tensor
-        ):
+        if torch.Tag.pointwise not in user.target.tags or not isinstance(user.meta["val"], torch.Tensor):
             return False
         shapes = [
             (n.args[0] if n is expand else n).meta["val"].shape

@@ -25,9 +25,7 @@ class ReplaceCopy(GraphPass):
             new = source
             with graph.inserting_before(node):
                 if value.dtype != target.dtype:
-                    new = graph.call_function(
-                        aten._to_copy.default, (new,), {"dtype": target.dtype}
-                    )
+                    new = graph.call_function(aten._to_copy.default, (new,), {"dtype": target.dtype})
                     new.meta["val"] = value.to(target.dtype)
                     inherit(new, node)
                 if [expr_of(s) for s in value.shape] != [expr_of(s) for s in target.shape]:

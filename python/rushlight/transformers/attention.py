@@ -86,11 +86,7 @@ def mask(
             padding = padding[..., : given["kv_length"]]
             allowed = allowed & padding
     shape = (batch_size, 1, rows.shape[2], columns.shape[3])
-    return (
-        allowed.expand(shape)
-        if isinstance(allowed, torch.Tensor)
-        else torch.ones(shape, dtype=torch.bool)
-    )
+    return allowed.expand(shape) if isinstance(allowed, torch.Tensor) else torch.ones(shape, dtype=torch.bool)
 
 
 def register() -> str:

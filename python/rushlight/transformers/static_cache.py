@@ -17,13 +17,54 @@ from rushlight.transformers.state import (
 )
 
 
-class TorchExportableModuleWithStaticCache(nn.Module):
-    """A causal language model with its cache as buffers: torch.export can capture it, and the program
-    takes (input_ids [B, S], cache_position [S]) and gives logits [B, S, V] (or the last hidden state of a
-    model without a head).
+class StaticCacheModule(nn.Module):
+    """A causal language model with its cache as buffers, so that torch.export can capture it.
 
-    The model given stays as it is; weights are shared.  batch_size, max_cache_len and device default to
-    the entries of `generation_config.cache_config`.
+    The model given stays as it is; weights are shared.
+    """
+
+    def __init__(self, model, batch_size: int, max_cache_len: int, device=None) -> None:
+        super().__init__()
+        self.model = private_copy(model)
+        use_own_attention(self.model)
+        self.static_cache = make_cache(self.model.config.get_text_config(), max_cache_len)
+        dry_run(self.model, self.static_cache, batch_size, model.device if device is None else device)
+        self._takes_cache_position = takes_cache_position(self.model)
+        self._state = []
+        for state, tensor in find_state(self.static_cache):
+            self.register_buffer(state.buffer, torch.zeros_like(tensor), persistent=False)
+            self._state.append(state)
+            flags = getattr(state.layer, "has_previous_state", None)
+            if isinstance(flags, dict):  # several tokens then go the same way as one
+                for key in flags:
+                    flags[key] = True
+        self._bind()
+
+    def _bind(self) -> None:
+        """Makes the cache's tensors the buffers, whatever moved or replaced them."""
+        for state in self._state:
+            state.bind(getattr(self, state.buffer))
+
+    def run(self, cache_position: torch.Tensor, **arguments):
+        """The model's outputs for tokens at cache_position int64 [S], consecutive.  Position 0 begins a
+        new sequence."""
+        if not torch.compiler.is_dynamo_compiling():
+            self._bind()
+        for state in self._state:
+            if state.is_counter:
+                getattr(self, state.buffer).copy_(cache_position[0])
+            elif not state.is_positional:
+                buffer = getattr(self, state.buffer)
+                buffer.mul_((cache_position[0] > 0).to(buffer.dtype))
+        if self._takes_cache_position:
+            arguments["cache_position"] = cache_position
+        return self.model(attention_mask=None, past_key_values=self.static_cache, use_cache=True, **arguments)
+
+
+class TorchExportableModuleWithStaticCache(StaticCacheModule):
+    """Takes (input_ids [B, S], cache_position [S]) and gives logits [B, S, V] (or the last hidden state
+    of a model without a head).  batch_size, max_cache_len and device default to the entries of
+    `generation_config.cache_config`.
 
     Raises AssertionError where the generation config does not ask for a static cache, ValueError where
     a size is missing.
@@ -36,7 +77,6 @@ class TorchExportableModuleWithStaticCache(nn.Module):
         max_cache_len: int | None = None,
         device: torch.device | None = None,
     ) -> None:
-        super().__init__()
         generation_config = model.generation_config
         if generation_config is None:
             raise AssertionError(
@@ -56,36 +96,13 @@ class TorchExportableModuleWithStaticCache(nn.Module):
         defaults = generation_config.cache_config or {}
         batch_size = defaults.get("batch_size") if batch_size is None else batch_size
         if batch_size is None:
-            raise ValueError(
-                "batch_size must be provided, either as an argument or in cache_config."
-            )
+            raise ValueError("batch_size must be provided, either as an argument or in cache_config.")
         max_cache_len = defaults.get("max_cache_len") if max_cache_len is None else max_cache_len
         if max_cache_len is None:
-            raise ValueError(
-                "max_cache_len must be provided, either as an argument or in cache_config."
-            )
-        if device is None:
-            device = defaults.get("device", model.device)
-
-        self.model = private_copy(model)
-        use_own_attention(self.model)
-        self.static_cache = make_cache(self.model.config.get_text_config(), max_cache_len)
-        dry_run(self.model, self.static_cache, batch_size, device)
-        self._takes_cache_position = takes_cache_position(self.model)
-        self._state = []
-        for state, tensor in find_state(self.static_cache):
-            self.register_buffer(state.buffer, torch.zeros_like(tensor), persistent=False)
-            self._state.append(state)
-            flags = getattr(state.layer, "has_previous_state", None)
-            if isinstance(flags, dict):  # several tokens then go the same way as one
-                for key in flags:
-                    flags[key] = True
-        self._bind()
-
-    def _bind(self) -> None:
-        """Makes the cache's tensors the buffers, whatever moved or replaced them."""
-        for state in self._state:
-            state.bind(getattr(self, state.buffer))
+            raise ValueError("max_cache_len must be provided, either as an argument or in cache_config.")
+        super().__init__(
+            model, batch_size, max_cache_len, defaults.get("device") if device is None else device
+        )
 
     def forward(
         self,
@@ -94,24 +111,8 @@ class TorchExportableModuleWithStaticCache(nn.Module):
         cache_position: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """input_ids int64 [B, S] or inputs_embeds [B, S, D]; cache_position int64 [S], consecutive: where
-        in the cache these tokens go.  Position 0 begins a new sequence."""
-        if not torch.compiler.is_dynamo_compiling():
-            self._bind()
-        for state in self._state:
-            if state.is_counter:
-                getattr(self, state.buffer).copy_(cache_position[0])
-            elif not state.is_positional:
-                buffer = getattr(self, state.buffer)
-                buffer.mul_((cache_position[0] > 0).to(buffer.dtype))
-        arguments = {"cache_position": cache_position} if self._takes_cache_position else {}
-        outputs = self.model(
-            input_ids=input_ids,
-            inputs_embeds=inputs_embeds,
-            attention_mask=None,
-            past_key_values=self.static_cache,
-            use_cache=True,
-            **arguments,
-        )
+        in the cache these tokens go."""
+        outputs = self.run(cache_position, input_ids=input_ids, inputs_embeds=inputs_embeds)
         return outputs.logits if hasattr(outputs, "logits") else outputs.last_hidden_state
 
     @staticmethod
@@ -132,9 +133,7 @@ class TorchExportableModuleWithStaticCache(nn.Module):
         last = len(ids) + max_new_tokens
         position = 0
         while position < len(ids) < last + 1 and (length is None or position < length):
-            logits = run(
-                input_ids=torch.tensor([[ids[position]]]), cache_position=torch.tensor([position])
-            )
+            logits = run(input_ids=torch.tensor([[ids[position]]]), cache_position=torch.tensor([position]))
             position += 1
             if position == len(ids):
                 if len(ids) == last:

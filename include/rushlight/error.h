@@ -159,6 +159,7 @@ enum class Reason : uint16_t {
   kMemoryAlignment,     // index: value, found: offset
   kMemorySize,          // index: memory id, found
   kMemoryDevice,        // index: memory id, found
+  kMemoryOverlap,       // index: buffer, found: another that lives at the same time
   kListItem,            // index: value, argument: position, found, limit
   kListItemKind,        // index: value, argument: position, found: tag
   kListOrder,           // index: value, argument: position, found: an item that comes later

@@ -20,6 +20,8 @@
 
 namespace rushlight {
 
+struct Container;
+
 class Program {
  public:
   // Bytes at the head of a file that MetadataBytes looks at.
@@ -55,7 +57,7 @@ class Program {
   const void* root() const { return root_; }
 
  private:
-  static Result<Program> Check(Span<const uint8_t> file, Span<const uint8_t> metadata);
+  static Result<Program> Check(const Container& container);
 
   Span<const uint8_t> file_;
   Span<const uint8_t> metadata_;  // the FlatBuffer, header included

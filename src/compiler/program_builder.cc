@@ -3,28 +3,19 @@
 
 #include "src/compiler/program_builder.h"
 
-#include <cerrno>
-#include <cstdio>
 #include <cstring>
+#include <functional>
 #include <memory>
+#include <string_view>
 
 namespace rushlight::compiler {
 namespace {
 
 constexpr size_t kHeaderBytes = 32;
 
-uint64_t AlignUp(uint64_t value, uint64_t alignment) {
-  return (value + alignment - 1) / alignment * alignment;
-}
-
 size_t Hash(Span<const uint8_t> bytes) {
   return std::hash<std::string_view>()(
       {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
-}
-
-bool Equal(Span<const uint8_t> a, Span<const uint8_t> b) {
-  return a.size() == b.size() &&
-         (a.data() == b.data() || a.empty() || std::memcmp(a.data(), b.data(), a.size()) == 0);
 }
 
 }  // namespace
@@ -211,7 +202,7 @@ MethodBuilder ProgramBuilder::AddMethod(const std::string& name) {
   return MethodBuilder(program_.execution_plan.back().get());
 }
 
-uint32_t ProgramBuilder::AddToSubsegment(Segment& segment, std::vector<uint64_t>& offsets,
+uint32_t ProgramBuilder::AddToSubsegment(Subsegments& segment, std::vector<uint64_t>& offsets,
                                          Bytes bytes, size_t alignment) {
   const size_t hash = Hash(bytes);
   const auto [first, last] = segment.by_hash.equal_range(hash);
@@ -234,22 +225,6 @@ uint32_t ProgramBuilder::AddConstant(Bytes bytes) {
 
 uint32_t ProgramBuilder::AddInitialState(Bytes bytes) {
   return AddToSubsegment(initial_state_, initial_offsets_, bytes, 16);
-}
-
-uint32_t ProgramBuilder::AddWholeSegment(std::vector<Segment>& segments, Bytes bytes,
-                                         size_t alignment) {
-  for (size_t i = 0; i < segments.size(); ++i) {
-    if (Equal(segments[i].pieces[0].second, bytes)) {
-      if (alignment > segments[i].alignment) segments[i].alignment = alignment;
-      return static_cast<uint32_t>(i);
-    }
-  }
-  Segment segment;
-  segment.pieces.emplace_back(0, bytes);
-  segment.size = bytes.size();
-  segment.alignment = alignment;
-  segments.push_back(std::move(segment));
-  return static_cast<uint32_t>(segments.size() - 1);
 }
 
 void ProgramBuilder::AddNamedData(const std::string& key, Bytes bytes, size_t alignment) {
@@ -306,87 +281,33 @@ void ProgramBuilder::LayOutSegments() {
       if (d->processed->location == fb::DataLocation_SEGMENT) d->processed->index += first_delegate;
     }
   }
-  for (const Segment* s : layout_) {
-    auto entry = std::make_unique<fb::DataSegmentT>();
-    const size_t alignment = s->alignment > alignment_.segment ? s->alignment : alignment_.segment;
-    entry->offset = s->size == 0 ? data_size_ : AlignUp(data_size_, alignment);
-    entry->size = s->size;
-    data_size_ = entry->offset + entry->size;
-    program_.segments.push_back(std::move(entry));
-  }
+  data_size_ = LayOut(layout_, alignment_.segment, &program_.segments);
 }
 
-bool ProgramBuilder::Finish(const std::function<bool(const void*, size_t)>& write) {
+bool ProgramBuilder::Finish(const Sink& write) {
   LayOutSegments();
   flatbuffers::FlatBufferBuilder builder(1 << 16);
   builder.Finish(fb::CreateProgram(builder, &program_), fb::ProgramIdentifier());
-  const uint8_t* buffer = builder.GetBufferPointer();
-  const size_t buffer_size = builder.GetSize();
-  if (data_size_ == 0) return write(buffer, buffer_size);
+  if (data_size_ == 0) return write(builder.GetBufferPointer(), builder.GetSize());
 
-  // The extended header goes between the file identifier and the rest.
-  const uint64_t inserted = AlignUp(kHeaderBytes, alignment_.constant);
-  const uint64_t program_size = buffer_size + inserted;
-  const uint64_t base = AlignUp(program_size, alignment_.segment);
-  std::vector<uint8_t> head(8 + inserted, 0);
-  uint32_t root;
-  std::memcpy(&root, buffer, sizeof root);
-  root += static_cast<uint32_t>(inserted);
+  std::vector<uint8_t> header(AlignUp(kHeaderBytes, alignment_.constant), 0);
   const uint32_t length = kHeaderBytes;
-  std::memcpy(head.data(), &root, 4);
-  std::memcpy(head.data() + 4, buffer + 4, 4);
-  std::memcpy(head.data() + 8, "eh00", 4);
-  std::memcpy(head.data() + 12, &length, 4);
-  std::memcpy(head.data() + 16, &program_size, 8);
-  std::memcpy(head.data() + 24, &base, 8);
-  std::memcpy(head.data() + 32, &data_size_, 8);
-  if (!write(head.data(), head.size()) || !write(buffer + 8, buffer_size - 8)) return false;
-
-  uint64_t position = program_size;
-  const auto pad_to = [&](uint64_t target) {
-    static constexpr uint8_t kZeros[4096] = {};
-    while (position < target) {
-      const uint64_t n = target - position < sizeof kZeros ? target - position : sizeof kZeros;
-      if (!write(kZeros, n)) return false;
-      position += n;
-    }
-    return true;
-  };
-  for (size_t i = 0; i < layout_.size(); ++i) {
-    for (const auto& [offset, bytes] : layout_[i]->pieces) {
-      if (!pad_to(base + program_.segments[i]->offset + offset)) return false;
-      if (!write(bytes.data(), bytes.size())) return false;
-      position += bytes.size();
-    }
-  }
-  return true;
+  const uint64_t program_size = builder.GetSize() + header.size();
+  const uint64_t base = AlignUp(program_size, alignment_.segment);
+  std::memcpy(header.data(), "eh00", 4);
+  std::memcpy(header.data() + 4, &length, 4);
+  std::memcpy(header.data() + 8, &program_size, 8);
+  std::memcpy(header.data() + 16, &base, 8);
+  std::memcpy(header.data() + 24, &data_size_, 8);
+  return WriteSegmented(builder, header, base, layout_, program_.segments, write);
 }
 
 Error ProgramBuilder::WriteFile(const std::string& path) {
-  // Written beside and renamed, so that a reader never sees half a file.
-  const std::string partial = path + ".part";
-  std::FILE* file = std::fopen(partial.c_str(), "wb");
-  RL_CHECK(file != nullptr, Reason::kOpen, Error::kNone, errno);
-  const bool written = Finish(
-      [&](const void* data, size_t size) { return std::fwrite(data, 1, size, file) == size; });
-  const int write_errno = errno;
-  const bool closed = std::fclose(file) == 0;
-  if (!written || !closed || std::rename(partial.c_str(), path.c_str()) != 0) {
-    const int code = written ? errno : write_errno;
-    std::remove(partial.c_str());
-    return Error(Reason::kWrite, Error::kNone, code);
-  }
-  return kOk;
+  return compiler::WriteFile(path, [this](const Sink& write) { return Finish(write); });
 }
 
 std::vector<uint8_t> ProgramBuilder::ToBytes() {
-  std::vector<uint8_t> bytes;
-  Finish([&](const void* data, size_t size) {
-    const auto* p = static_cast<const uint8_t*>(data);
-    bytes.insert(bytes.end(), p, p + size);
-    return true;
-  });
-  return bytes;
+  return compiler::ToBytes([this](const Sink& write) { return Finish(write); });
 }
 
 }  // namespace rushlight::compiler

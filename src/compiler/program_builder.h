@@ -9,14 +9,12 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <string>
-#include <string_view>
 #include <unordered_map>
 #include <vector>
 
 #include "rushlight/error.h"
-#include "rushlight/span.h"
+#include "src/compiler/segmented_file.h"
 #include "src/program/schema.h"
 
 namespace rushlight::compiler {
@@ -84,7 +82,7 @@ class MethodBuilder {
 
 class ProgramBuilder {
  public:
-  using Bytes = Span<const uint8_t>;
+  using Bytes = compiler::Bytes;
 
   explicit ProgramBuilder(ProgramAlignment alignment = {});
 
@@ -102,29 +100,26 @@ class ProgramBuilder {
 
   // Gives the file in pieces to `write`, in order; stops and returns false where it does.  Nothing
   // may be added afterwards; calling it again gives the same bytes.
-  bool Finish(const std::function<bool(const void* data, size_t size)>& write);
+  bool Finish(const Sink& write);
   Error WriteFile(const std::string& path);
   std::vector<uint8_t> ToBytes();
 
   fb::ProgramT& program() { return program_; }
 
  private:
-  struct Segment {
-    std::vector<std::pair<uint64_t, Bytes>> pieces;  // offset in the segment, bytes
-    uint64_t size = 0;
-    size_t alignment = 1;
+  // A segment of many tensors.
+  struct Subsegments : Segment {
     std::unordered_multimap<size_t, uint32_t> by_hash;  // content to entry
   };
 
-  uint32_t AddToSubsegment(Segment& segment, std::vector<uint64_t>& offsets, Bytes bytes,
+  uint32_t AddToSubsegment(Subsegments& segment, std::vector<uint64_t>& offsets, Bytes bytes,
                            size_t alignment);
   void LayOutSegments();
-  uint32_t AddWholeSegment(std::vector<Segment>& segments, Bytes bytes, size_t alignment);
 
   ProgramAlignment alignment_;
   fb::ProgramT program_;
-  Segment constants_;
-  Segment initial_state_;
+  Subsegments constants_;
+  Subsegments initial_state_;
   std::vector<uint64_t> initial_offsets_;
   std::vector<Segment> delegate_segments_;
   std::vector<Segment> named_segments_;

@@ -3,112 +3,48 @@
 
 #include "rushlight/program.h"
 
-#include <cstring>
-
-#include "src/program/schema.h"
+#include "src/program/container.h"
 #include "src/program/validator.h"
 
 namespace rushlight {
 namespace {
 
-constexpr size_t kMetadataAlignment = 16;
-
-template <class T>
-T Read(const uint8_t* p) {
-  T value;
-  std::memcpy(&value, p, sizeof value);
-  return value;
-}
-
-// The head of a file: where the FlatBuffer ends and where the segments begin.
-struct Header {
-  uint64_t program_size = 0;
-  uint64_t segment_base = 0;
-  uint64_t segment_limit = 0;  // bytes after segment_base that belong to segments
-};
-
-Result<Header> ReadHeader(Span<const uint8_t> head, uint64_t file_size) {
-  RL_CHECK(file_size >= Program::kHeadBytes && head.size() >= Program::kHeadBytes,
-           Reason::kTooShort, Error::kNone, static_cast<int64_t>(file_size), Program::kHeadBytes);
+// What the head of a file says about where the FlatBuffer ends and where the segments begin.
+Result<FileLayout> ReadHeader(Span<const uint8_t> head, uint64_t file_size) {
+  RL_RETURN_IF_ERROR(CheckIdentifier(head, file_size, fb::ProgramIdentifier()));
   const uint8_t* p = head.data();
-  if (std::memcmp(p + 4, "ET12", 4) != 0) {
-    RL_CHECK(std::memcmp(p + 4, "ET", 2) != 0, Reason::kOtherFormatVersion, Error::kNone,
-             p[6] << 8 | p[7], '1' << 8 | '2');
-    return Error(Reason::kMagic, Error::kNone, Read<uint32_t>(p + 4));
-  }
-  Header h;
-  if (std::memcmp(p + 8, "eh00", 4) == 0) {
-    const auto length = Read<uint32_t>(p + 12);
-    RL_CHECK(length >= 24, Reason::kHeaderLength, Error::kNone, length, 24);
-    h.program_size = Read<uint64_t>(p + 16);
-    h.segment_base = Read<uint64_t>(p + 24);
-    const uint64_t data_size = length >= 32 ? Read<uint64_t>(p + 32) : 0;
-    RL_CHECK(h.program_size >= Program::kHeadBytes, Reason::kHeaderSizes, Error::kNone,
-             static_cast<int64_t>(h.program_size), Program::kHeadBytes);
-    RL_CHECK(h.program_size <= file_size, Reason::kProgramTruncated, Error::kNone,
-             static_cast<int64_t>(file_size), static_cast<int64_t>(h.program_size));
-    if (h.segment_base != 0) {
-      RL_CHECK(h.segment_base >= h.program_size, Reason::kSegmentBase, Error::kNone,
-               static_cast<int64_t>(h.segment_base), static_cast<int64_t>(h.program_size));
-      RL_CHECK(h.segment_base <= file_size && data_size <= file_size - h.segment_base,
-               Reason::kSegmentsTruncated, Error::kNone, static_cast<int64_t>(file_size),
-               static_cast<int64_t>(h.segment_base + data_size));
-      h.segment_limit = data_size != 0 ? data_size : file_size - h.segment_base;
-    }
-  } else {
-    h.program_size = file_size;
-  }
-  // FlatBuffers' offsets are 32-bit and signed in places.
-  RL_CHECK(h.program_size < FLATBUFFERS_MAX_BUFFER_SIZE, Reason::kFileTooLarge, Error::kNone,
-           static_cast<int64_t>(h.program_size), FLATBUFFERS_MAX_BUFFER_SIZE);
-  return h;
+  if (std::memcmp(p + 8, "eh00", 4) != 0) return CheckRegions(file_size, file_size, 0, 0);
+  const auto length = ReadUnaligned<uint32_t>(p + 12);
+  RL_CHECK(length >= 24, Reason::kHeaderLength, Error::kNone, length, 24);
+  return CheckRegions(file_size, ReadUnaligned<uint64_t>(p + 16), ReadUnaligned<uint64_t>(p + 24),
+                      length >= 32 ? ReadUnaligned<uint64_t>(p + 32) : 0);
 }
 
 }  // namespace
 
 Result<size_t> Program::MetadataBytes(Span<const uint8_t> head, uint64_t file_size) {
-  RL_ASSIGN_OR_RETURN(const Header h, ReadHeader(head, file_size));
-  return static_cast<size_t>(h.program_size);
+  RL_ASSIGN_OR_RETURN(const FileLayout layout, ReadHeader(head, file_size));
+  return layout.metadata_bytes;
 }
 
 Result<Program> Program::Load(Span<const uint8_t> file, Arena& arena) {
-  RL_ASSIGN_OR_RETURN(const Header h, ReadHeader(file, file.size()));
-  const auto size = static_cast<size_t>(h.program_size);
-  void* copy = arena.Allocate(size, kMetadataAlignment);
-  RL_CHECK(copy != nullptr, Reason::kMetadataArena, Error::kNone, static_cast<int64_t>(size),
-           static_cast<int64_t>(arena.capacity() - arena.used()));
-  std::memcpy(copy, file.data(), size);
-  // The header is read again from the copy: the file may have changed meanwhile.
-  return Check(file, {static_cast<const uint8_t*>(copy), size});
+  RL_ASSIGN_OR_RETURN(const Container container, OpenCopied(file, ReadHeader, arena));
+  return Check(container);
 }
 
 Result<Program> Program::LoadInPlace(Span<const uint8_t> file) {
-  RL_CHECK(reinterpret_cast<uintptr_t>(file.data()) % kMetadataAlignment == 0,
-           Reason::kInputMisaligned);
-  RL_ASSIGN_OR_RETURN(const Header h, ReadHeader(file, file.size()));
-  return Check(file, file.subspan(0, static_cast<size_t>(h.program_size)));
+  RL_ASSIGN_OR_RETURN(const Container container, OpenInPlace(file, ReadHeader));
+  return Check(container);
 }
 
-Result<Program> Program::Check(Span<const uint8_t> file, Span<const uint8_t> metadata) {
-  RL_ASSIGN_OR_RETURN(const Header h, ReadHeader(metadata, file.size()));
-  RL_CHECK(h.program_size == metadata.size(), Reason::kHeaderSizes, Error::kNone,
-           static_cast<int64_t>(h.program_size), static_cast<int64_t>(metadata.size()));
-
-  flatbuffers::Verifier::Options options;
-  options.max_depth = 16;
-  // Tables are never shared in a sound file, and none is smaller than its four bytes: this bounds
-  // the verifier's time by the file's size.
-  options.max_tables = static_cast<flatbuffers::uoffset_t>(metadata.size() / 4);
-  flatbuffers::Verifier verifier(metadata.data(), metadata.size(), options);
-  RL_CHECK(fb::VerifyProgramBuffer(verifier), Reason::kFlatBuffer);
-  const fb::Program* root = fb::GetProgram(metadata.data());
-  RL_RETURN_IF_ERROR(ValidateProgram(
-      root, {metadata.size(), static_cast<size_t>(h.segment_base), h.segment_limit}));
-
+Result<Program> Program::Check(const Container& container) {
+  RL_RETURN_IF_ERROR(VerifyStructure<fb::Program>(container.metadata, fb::ProgramIdentifier()));
+  const fb::Program* root = fb::GetProgram(container.metadata.data());
+  RL_RETURN_IF_ERROR(ValidateProgram(root, container.layout));
   Program program;
-  program.file_ = file;
-  program.metadata_ = metadata;
-  program.segment_base_ = static_cast<size_t>(h.segment_base);
+  program.file_ = container.file;
+  program.metadata_ = container.metadata;
+  program.segment_base_ = container.layout.segment_base;
   program.root_ = root;
   return program;
 }
@@ -130,9 +66,8 @@ Result<size_t> Program::FindMethod(std::string_view name) const {
 size_t Program::num_segments() const { return SizeOf(Root(*this).segments()); }
 
 Span<const uint8_t> Program::segment(size_t i) const {
-  const auto* s = Root(*this).segments()->Get(static_cast<flatbuffers::uoffset_t>(i));
-  return file_.subspan(segment_base_ + static_cast<size_t>(s->offset()),
-                       static_cast<size_t>(s->size()));
+  return SegmentBytes(file_, segment_base_,
+                      *Root(*this).segments()->Get(static_cast<flatbuffers::uoffset_t>(i)));
 }
 
 size_t Program::num_named_data() const { return SizeOf(Root(*this).named_data()); }

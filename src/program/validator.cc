@@ -4,7 +4,6 @@
 #include "src/program/validator.h"
 
 #include "rushlight/tensor.h"
-#include "src/program/schema.h"
 
 namespace rushlight {
 namespace {
@@ -15,11 +14,6 @@ using flatbuffers::uoffset_t;
 // plan itself.
 enum Table : uint16_t { kChain, kInstruction };
 
-template <class T>
-int64_t Signed(T value) {
-  return static_cast<int64_t>(value);
-}
-
 // A program under check.  Vectors are charged against a budget: a sound file has each of them once,
 // so that overlapping ones, which would make loading quadratic, are refused.
 class ProgramChecker {
@@ -29,7 +23,7 @@ class ProgramChecker {
 
   Error Run() {
     RL_CHECK(program_.version() == 0, Reason::kProgramVersion, Error::kNone, program_.version());
-    RL_RETURN_IF_ERROR(CheckSegments());
+    RL_RETURN_IF_ERROR(CheckSegments(program_.segments(), layout_.segment_limit));
     RL_RETURN_IF_ERROR(CheckNamedData());
     RL_RETURN_IF_ERROR(CheckSubsegments(program_.constant_segment(), 0));
     if (SizeOf(program_.mutable_data_segments()) > 0) {  // only the first is ever used
@@ -63,25 +57,10 @@ class ProgramChecker {
     return kOk;
   }
 
-  Error CheckSegments() const {
-    for (uoffset_t i = 0; i < SizeOf(program_.segments()); ++i) {
-      const fb::DataSegment& s = *program_.segments()->Get(i);
-      RL_CHECK(s.offset() <= layout_.segment_limit &&
-                   s.size() <= layout_.segment_limit - s.offset(),
-               Reason::kSegmentRange, i, Signed(s.offset() + s.size()),
-               Signed(layout_.segment_limit));
-    }
-    return kOk;
-  }
-
   Error CheckNamedData() const {
     for (uoffset_t i = 0; i < SizeOf(program_.named_data()); ++i) {
       const fb::NamedData& d = *program_.named_data()->Get(i);
-      RL_CHECK(d.key() != nullptr, Reason::kNamedDataKey, i);
-      RL_CHECK(d.key()->size() <= kMaxNameLength, Reason::kNameTooLong, i, d.key()->size(),
-               kMaxNameLength);
-      RL_CHECK(d.segment_index() < SizeOf(program_.segments()), Reason::kSegmentIndex, i,
-               d.segment_index(), Signed(SizeOf(program_.segments())));
+      RL_RETURN_IF_ERROR(CheckNamed(d.key(), d.segment_index(), program_.segments(), i));
     }
     return kOk;
   }
@@ -175,31 +154,10 @@ class ProgramChecker {
   }
 
   Error CheckTensor(const fb::ExecutionPlan& plan, const fb::Tensor& t, uoffset_t v) {
-    RL_CHECK(IsValidDType(t.scalar_type()), Reason::kTensorDType, v, t.scalar_type());
     RL_CHECK(t.layout() == 0, Reason::kTensorLayout, v, t.layout());
     RL_CHECK(t.storage_offset() == 0, Reason::kTensorStorageOffset, v, t.storage_offset());
-    RL_CHECK(t.sizes() != nullptr && t.dim_order() != nullptr, Reason::kTensorSizes, v);
-    const uoffset_t rank = t.sizes()->size();
-    RL_CHECK(rank <= kMaxRank, Reason::kTooManyDimensions, v, rank, kMaxRank);
-    RL_CHECK(t.dim_order()->size() == rank, Reason::kTensorDimCount, v, t.dim_order()->size(),
-             rank);
-    RL_RETURN_IF_ERROR(CheckAligned(t.sizes()));
-    uint32_t seen = 0;
-    uint64_t bytes = ElementSize(static_cast<DType>(t.scalar_type()));
-    for (uoffset_t d = 0; d < rank; ++d) {
-      const int32_t size = t.sizes()->Get(d);
-      if (size < 0) return Error(Reason::kTensorSize, v, size).WithArgument(d);
-      const uint8_t order = t.dim_order()->Get(d);
-      if (order >= rank || (seen >> order & 1) != 0) {
-        return Error(Reason::kTensorDimOrder, v, order).WithArgument(d);
-      }
-      seen |= 1u << order;
-    }
-    for (uoffset_t d = 0; d < rank; ++d) {
-      RL_CHECK(!__builtin_mul_overflow(bytes, static_cast<uint64_t>(t.sizes()->Get(d)), &bytes) &&
-                   bytes <= PTRDIFF_MAX,
-               Reason::kTensorBytes, v);
-    }
+    RL_ASSIGN_OR_RETURN(const uint64_t bytes,
+                        CheckShape(t.scalar_type(), t.sizes(), t.dim_order(), v));
     RL_CHECK(t.shape_dynamism() != fb::TensorShapeDynamism_DYNAMIC_UNBOUND,
              Reason::kUnboundedTensor, v);
     RL_CHECK(t.shape_dynamism() == fb::TensorShapeDynamism_STATIC ||
@@ -475,8 +433,8 @@ class ProgramChecker {
 
 }  // namespace
 
-Error ValidateProgram(const void* root, const FileLayout& layout) {
-  return ProgramChecker(*static_cast<const fb::Program*>(root), layout).Run();
+Error ValidateProgram(const fb::Program* root, const FileLayout& layout) {
+  return ProgramChecker(*root, layout).Run();
 }
 
 }  // namespace rushlight

@@ -7,6 +7,7 @@
 #include <map>
 #include <utility>
 
+#include "rushlight/data_file.h"
 #include "rushlight/delegates.h"
 #include "rushlight/ops.h"
 
@@ -72,15 +73,28 @@ struct Module::File {
   platform::FileView view;   // empty where the bytes are borrowed
   std::unique_ptr<Pages> metadata;
   Program program;
+  std::vector<platform::FileView> data_views;
+  std::vector<std::unique_ptr<Pages>> data_metadata;
+  std::vector<std::unique_ptr<DataFile>> data_files;
   ModuleOptions options;
   std::map<uint32_t, size_t> shared_memory;  // memory ids that methods share, with their sizes
 
   ~File() {
     platform::CloseFile(&view);
+    for (platform::FileView& v : data_views) platform::CloseFile(&v);
   }
 
   Error LoadProgram(Span<const uint8_t> bytes);
+  Error LoadDataFile(const std::string& path);
   void FindSharedMemory();
+  DataMap external() const {
+    return DataMap(this, [](const void* self, std::string_view key, NamedBytes* out) {
+      for (const auto& f : static_cast<const File*>(self)->data_files) {
+        if (f->map().Find(key, out).ok()) return kOk;
+      }
+      return Error(Reason::kKeyNotFound);
+    });
+  }
 };
 
 Error Module::File::LoadProgram(Span<const uint8_t> bytes) {
@@ -89,6 +103,22 @@ Error Module::File::LoadProgram(Span<const uint8_t> bytes) {
   RL_CHECK(metadata->ok(), Reason::kHeap, Error::kNone, static_cast<int64_t>(size));
   Arena arena(metadata->data(), size);
   RL_ASSIGN_OR_RETURN(program, Program::Load(bytes, arena));
+  return kOk;
+}
+
+Error Module::File::LoadDataFile(const std::string& path) {
+  platform::FileView v;
+  const int error = platform::OpenFile(path.c_str(), options.access, &v);
+  RL_CHECK(error == 0, Reason::kOpen, Error::kNone, error);
+  data_views.push_back(v);
+  const Span<const uint8_t> bytes(v.data, v.size);
+  RL_ASSIGN_OR_RETURN(const size_t size, DataFile::MetadataBytes(bytes, bytes.size()));
+  auto pages = std::make_unique<Pages>(size);
+  RL_CHECK(pages->ok(), Reason::kHeap, Error::kNone, static_cast<int64_t>(size));
+  Arena arena(pages->data(), size);
+  RL_ASSIGN_OR_RETURN(const DataFile file, DataFile::Load(bytes, arena));
+  data_metadata.push_back(std::move(pages));
+  data_files.push_back(std::make_unique<DataFile>(file));
   return kOk;
 }
 
@@ -170,6 +200,7 @@ Error Module::Impl::LoadMethod(std::string_view name, LoadedMethod* loaded) {
   MethodOptions options;
   options.ops = file->options.ops;
   options.delegates = file->options.delegates;
+  options.external = file->external();
   options.threads = file->options.threads;
   // Delegates may need more than the tables; how much, only they know.
   size_t arena_bytes = meta.arena_bytes() + 16;
@@ -280,6 +311,9 @@ Result<Module> Module::FromBytes(Span<const uint8_t> bytes, const ModuleOptions&
 
 Result<Module> Module::FromFile(std::shared_ptr<File> file, Span<const uint8_t> bytes) {
   RL_RETURN_IF_ERROR(file->LoadProgram(bytes));
+  for (const std::string& data_file : file->options.data_files) {
+    RL_RETURN_IF_ERROR(file->LoadDataFile(data_file));
+  }
   file->FindSharedMemory();
   auto impl = std::make_unique<Impl>();
   impl->file = std::move(file);

@@ -53,27 +53,18 @@ MemoryPlanner = Callable[[PlanRequest], MemoryPlan]
 
 def plan_memory(request: PlanRequest) -> MemoryPlan:
     """The planner of the library."""
-    if not hasattr(_native, "plan_memory"):
-        offs, sizes = [], {}
-        for b in request.buffers:
-            o = sizes.get(b.memory_id, 0)
-            offs.append(o)
-            sizes[b.memory_id] = (o + b.nbytes + 63) // 64 * 64
-        return MemoryPlan(offs, [sizes.get(i, 0) for i in range(1, max(sizes, default=0) + 1)])
     offsets, sizes = _native.plan_memory(*_columns(request))
     return MemoryPlan(offsets, sizes)
 
 
 def lower_bounds(request: PlanRequest) -> list[int]:
     """Bytes that no plan can go below, for each memory id: the largest sum of live bytes."""
-    if not hasattr(_native, "plan_memory"):
-        return []
     return _native.memory_lower_bounds(*_columns(request))
 
 
 def verify_plan(request: PlanRequest, plan: MemoryPlan) -> None:
     """Raises ValueError where two buffers that live at once overlap, or one is misplaced."""
-    _native.verify_memory_plan(*_columns(request), plan.offsets, plan.sizes)
+    _native.verify_plan(*_columns(request), plan.offsets, plan.sizes)
 
 
 def _columns(request: PlanRequest):

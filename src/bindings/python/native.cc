@@ -52,6 +52,7 @@ NB_MODULE(_native, m) {
   m.attr("NO_KERNEL") = static_cast<int>(rushlight::Reason::kNoKernel);
   m.attr("NO_DELEGATE") = static_cast<int>(rushlight::Reason::kNoDelegate);
   rushlight::python::BindOps(m);
+  rushlight::python::BindMemoryPlanner(m);
   rushlight::python::BindProgramBuilder(m);
   rushlight::python::BindRuntime(m);
 }

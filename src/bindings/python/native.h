@@ -14,6 +14,7 @@ namespace rushlight::python {
 
 void BindOps(nanobind::module_& m);             // the operator table; single operators, for tests
 void BindProgramBuilder(nanobind::module_& m);  // writing and checking program files
+void BindMemoryPlanner(nanobind::module_& m);   // offsets of buffers in planned memory
 void BindRuntime(nanobind::module_& m);         // loading and running them
 
 // Raises rushlight._native.Error, whose text is the error's sentence.

@@ -90,6 +90,7 @@ enum class Reason : uint16_t {
   kOutputTooSmall,      // found: elements needed, limit: upper bound
   kCondition,           // found: tag or dtype of a jump's condition
   kOptionInvalid,       // a wrong option from the caller; found
+  kArrayFile,           // an array file (.npy) that is damaged or of an unknown kind
 
   kMethodNotFound = internal::First(ErrorCode::kNotFound),
   kKeyNotFound,

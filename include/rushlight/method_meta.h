@@ -47,6 +47,11 @@ class MethodMeta {
   Tag output_tag(size_t i) const;
   Result<TensorInfo> input_tensor(size_t i) const;
   Result<TensorInfo> output_tensor(size_t i) const;
+  // Positions in the value table.
+  size_t input_value(size_t i) const;
+  size_t output_value(size_t i) const;
+  // The tensor at a position; kUnsupported where there is something else.  Requires: v < num_values().
+  Result<TensorInfo> value_tensor(size_t v) const;
   // Trees of inputs and outputs, as the compiler wrote them; may be empty.
   std::string_view input_tree() const;
   std::string_view output_tree() const;
@@ -63,6 +68,10 @@ class MethodMeta {
   std::string_view operator_name(size_t i, Span<char> buffer) const;
   // The operator or delegate that an instruction calls; empty where it calls none, or does not exist.
   std::string_view instruction_name(size_t i, Span<char> buffer) const;
+  // The values that an instruction names; empty where it names none.  Requires: i < num_instructions().
+  Span<const int32_t> instruction_operands(size_t i) const;
+  // The bytes in the file of a constant; false where value i is not one.
+  bool constant_value(size_t i, Span<const uint8_t>* bytes) const;
   size_t num_delegates() const;
   std::string_view delegate_id(size_t i) const;
 
@@ -78,8 +87,6 @@ class MethodMeta {
   const void* plan() const { return plan_; }
 
  private:
-  Result<TensorInfo> Info(uint32_t value) const;
-
   const Program* program_;
   size_t index_;
   const void* plan_;

@@ -49,6 +49,8 @@ class Module {
   Module Share() const;
 
   const Program& program() const;
+  // The data files' entries.
+  DataMap external_data() const;
   std::vector<std::string> method_names() const;
   Result<MethodMeta> method_meta(std::string_view name) const;
 

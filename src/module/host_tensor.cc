@@ -5,10 +5,16 @@
 
 namespace rushlight {
 
+namespace {
+struct alignas(16) Block {  // all bytes of it are zeroed, which padding would not be
+  uint8_t bytes[16];
+};
+}  // namespace
+
 struct HostTensor::Storage {
   std::vector<int32_t> sizes;
   std::vector<uint8_t> dim_order;
-  std::vector<std::max_align_t> memory;
+  std::vector<Block> memory;
   Tensor tensor;
 };
 
@@ -17,8 +23,7 @@ void HostTensor::Delete::operator()(Storage* s) const { delete s; }
 HostTensor::HostTensor(DType dtype, std::vector<int32_t> sizes, std::vector<uint8_t> dim_order) {
   *this = View(dtype, std::move(sizes), nullptr, std::move(dim_order));
   Storage& s = *storage_;
-  const size_t unit = sizeof(std::max_align_t);
-  s.memory.resize((s.tensor.nbytes() + unit - 1) / unit);
+  s.memory.resize((s.tensor.nbytes() + sizeof(Block) - 1) / sizeof(Block));
   s.tensor.Rebind(s.memory.data(), s.tensor.capacity());
 }
 

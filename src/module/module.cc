@@ -327,6 +327,7 @@ Module Module::Share() const {
 }
 
 const Program& Module::program() const { return impl_->file->program; }
+DataMap Module::external_data() const { return impl_->file->external(); }
 
 std::vector<std::string> Module::method_names() const {
   std::vector<std::string> names;

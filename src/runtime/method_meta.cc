@@ -55,20 +55,17 @@ size_t MethodMeta::num_inputs() const { return Plan(plan_).inputs()->size(); }
 size_t MethodMeta::num_outputs() const { return Plan(plan_).outputs()->size(); }
 
 Tag MethodMeta::input_tag(size_t i) const {
-  const auto& plan = Plan(plan_);
-  const auto v = static_cast<uoffset_t>(plan.inputs()->Get(static_cast<uoffset_t>(i)));
-  return TagOf(plan.values()->Get(v)->val_type());
+  return TagOf(Plan(plan_).values()->Get(static_cast<uoffset_t>(input_value(i)))->val_type());
 }
 
 Tag MethodMeta::output_tag(size_t i) const {
-  const auto& plan = Plan(plan_);
-  const auto v = static_cast<uoffset_t>(plan.outputs()->Get(static_cast<uoffset_t>(i)));
-  return TagOf(plan.values()->Get(v)->val_type());
+  return TagOf(Plan(plan_).values()->Get(static_cast<uoffset_t>(output_value(i)))->val_type());
 }
 
-Result<TensorInfo> MethodMeta::Info(uint32_t value) const {
-  const fb::EValue& v = *Plan(plan_).values()->Get(value);
-  RL_CHECK(v.val_type() == fb::KernelTypes_Tensor, Reason::kUnsupported, value, v.val_type());
+Result<TensorInfo> MethodMeta::value_tensor(size_t value) const {
+  const fb::EValue& v = *Plan(plan_).values()->Get(static_cast<uoffset_t>(value));
+  RL_CHECK(v.val_type() == fb::KernelTypes_Tensor, Reason::kUnsupported, static_cast<uint32_t>(value),
+           v.val_type());
   const fb::Tensor& t = *v.val_as_Tensor();
   TensorInfo info;
   info.dtype = static_cast<DType>(t.scalar_type());
@@ -77,7 +74,9 @@ Result<TensorInfo> MethodMeta::Info(uint32_t value) const {
   info.dynamic = t.shape_dynamism() != fb::TensorShapeDynamism_STATIC;
   info.planned = t.allocation_info() != nullptr;
   size_t numel = 0;
-  if (!CheckedNumel(info.sizes, &numel)) return Error(Reason::kTensorBytes, value);
+  if (!CheckedNumel(info.sizes, &numel)) {
+    return Error(Reason::kTensorBytes, static_cast<uint32_t>(value));
+  }
   info.nbytes = numel * ElementSize(info.dtype);
   if (t.extra_tensor_info() != nullptr) {
     info.name = ViewOrEmpty(t.extra_tensor_info()->fully_qualified_name());
@@ -85,12 +84,17 @@ Result<TensorInfo> MethodMeta::Info(uint32_t value) const {
   return info;
 }
 
-Result<TensorInfo> MethodMeta::input_tensor(size_t i) const {
-  return Info(static_cast<uint32_t>(Plan(plan_).inputs()->Get(static_cast<uoffset_t>(i))));
+size_t MethodMeta::input_value(size_t i) const {
+  return static_cast<size_t>(Plan(plan_).inputs()->Get(static_cast<uoffset_t>(i)));
 }
 
+size_t MethodMeta::output_value(size_t i) const {
+  return static_cast<size_t>(Plan(plan_).outputs()->Get(static_cast<uoffset_t>(i)));
+}
+
+Result<TensorInfo> MethodMeta::input_tensor(size_t i) const { return value_tensor(input_value(i)); }
 Result<TensorInfo> MethodMeta::output_tensor(size_t i) const {
-  return Info(static_cast<uint32_t>(Plan(plan_).outputs()->Get(static_cast<uoffset_t>(i))));
+  return value_tensor(output_value(i));
 }
 
 std::string_view MethodMeta::input_tree() const {
@@ -128,23 +132,53 @@ std::string_view MethodMeta::operator_name(size_t i, Span<char> buffer) const {
   return {buffer.data(), n};
 }
 
-std::string_view MethodMeta::instruction_name(size_t i, Span<char> buffer) const {
-  for (const fb::Chain* chain : *Plan(plan_).chains()) {
+namespace {
+
+// Instruction i of all chains, or null.
+const fb::Instruction* FindInstruction(const fb::ExecutionPlan& plan, size_t i) {
+  for (const fb::Chain* chain : *plan.chains()) {
     const auto& instructions = *chain->instructions();
-    if (i >= instructions.size()) {
-      i -= instructions.size();
-      continue;
-    }
-    const fb::Instruction& instruction = *instructions.Get(static_cast<uoffset_t>(i));
-    if (const auto* call = instruction.instr_args_as_KernelCall()) {
-      return operator_name(static_cast<size_t>(call->op_index()), buffer);
-    }
-    if (const auto* call = instruction.instr_args_as_DelegateCall()) {
-      return delegate_id(static_cast<size_t>(call->delegate_index()));
-    }
-    break;
+    if (i < instructions.size()) return instructions.Get(static_cast<uoffset_t>(i));
+    i -= instructions.size();
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+std::string_view MethodMeta::instruction_name(size_t i, Span<char> buffer) const {
+  const fb::Instruction* instruction = FindInstruction(Plan(plan_), i);
+  if (instruction == nullptr) return {};
+  if (const auto* call = instruction->instr_args_as_KernelCall()) {
+    return operator_name(static_cast<size_t>(call->op_index()), buffer);
+  }
+  if (const auto* call = instruction->instr_args_as_DelegateCall()) {
+    return delegate_id(static_cast<size_t>(call->delegate_index()));
   }
   return {};
+}
+
+Span<const int32_t> MethodMeta::instruction_operands(size_t i) const {
+  const fb::Instruction* instruction = FindInstruction(Plan(plan_), i);
+  const flatbuffers::Vector<int32_t>* args = nullptr;
+  if (const auto* call = instruction->instr_args_as_KernelCall()) args = call->args();
+  if (const auto* call = instruction->instr_args_as_DelegateCall()) args = call->args();
+  if (args == nullptr) return {};
+  return {reinterpret_cast<const int32_t*>(args->Data()), args->size()};
+}
+
+bool MethodMeta::constant_value(size_t i, Span<const uint8_t>* bytes) const {
+  const fb::EValue& value = *Plan(plan_).values()->Get(static_cast<uoffset_t>(i));
+  if (value.val_type() != fb::KernelTypes_Tensor) return false;
+  const fb::Tensor& t = *value.val_as_Tensor();
+  if (t.data_buffer_idx() == 0 || t.allocation_info() != nullptr || IsExternal(t)) return false;
+  const Result<TensorInfo> info = value_tensor(i);
+  if (!info.ok()) return false;
+  const fb::SubsegmentOffsets& where = *Root(*program_).constant_segment();
+  const uint64_t offset = where.offsets()->Get(t.data_buffer_idx());
+  *bytes = program_->segment(where.segment_index())
+               .subspan(static_cast<size_t>(offset), info->nbytes);
+  return true;
 }
 
 size_t MethodMeta::num_delegates() const { return SizeOf(Plan(plan_).delegates()); }
@@ -157,7 +191,7 @@ bool MethodMeta::planned_value(size_t i, PlannedTensor* planned) const {
   const fb::EValue& value = *Plan(plan_).values()->Get(static_cast<uoffset_t>(i));
   if (value.val_type() != fb::KernelTypes_Tensor) return false;
   const fb::AllocationDetails* allocation = value.val_as_Tensor()->allocation_info();
-  const Result<TensorInfo> info = Info(static_cast<uint32_t>(i));
+  const Result<TensorInfo> info = value_tensor(i);
   if (allocation == nullptr || !info.ok()) return false;
   *planned = {*info, allocation->memory_id(), MemoryOffset(*allocation)};
   return true;

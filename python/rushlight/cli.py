@@ -1,0 +1,127 @@
+# Copyright (c) The Rushlight authors.
+# SPDX-License-Identifier: BSD-3-Clause
+"""The part of the command line that compiles: `rushlight export`, `rushlight verify`.  Everything else is
+the C++ program's."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+import time
+from pathlib import Path
+
+
+class Progress:
+    """Says on standard error what is being done, and for how long."""
+
+    def __init__(self, steps: int):
+        self.steps = steps
+        self.done = 0
+        self.begin = time.monotonic()
+        self.what = ""
+
+    def __call__(self, what: str) -> None:
+        self._finish()
+        self.done += 1
+        self.what = what
+        if sys.stderr.isatty():
+            filled = 20 * self.done // max(self.steps, self.done)
+            bar = "#" * filled + "." * (20 - filled)
+            print(f"\r\033[K[{bar}] {what} ...", end="", file=sys.stderr, flush=True)
+        self.step_begin = time.monotonic()
+
+    def _finish(self) -> None:
+        if self.what:
+            seconds = time.monotonic() - self.step_begin
+            start = "\r\033[K" if sys.stderr.isatty() else ""
+            print(f"{start}{self.what}: {seconds:.1f} s", file=sys.stderr)
+
+    def finish(self, what: str) -> None:
+        self._finish()
+        self.what = ""
+        print(f"{what} in {time.monotonic() - self.begin:.1f} s", file=sys.stderr)
+
+
+def _export(arguments) -> int:
+    progress = Progress(7)
+    progress("importing PyTorch and Transformers")
+    os.environ.setdefault("HF_HUB_OFFLINE", "1" if Path(arguments.model).exists() else "0")
+    from rushlight.transformers.loading import load_text_model
+    from rushlight.transformers.text_generation import compile_text_generation
+
+    progress(f"reading {arguments.model}")
+    model, assets = load_text_model(arguments.model, dtype=arguments.dtype)
+    program = compile_text_generation(
+        model,
+        assets=assets,
+        max_context_len=arguments.max_context_len,
+        max_seq_len=arguments.max_seq_len,
+        all_logits=arguments.all_logits,
+        progress=progress,
+    )
+    progress(f"writing {arguments.output}")
+    program.save(arguments.output)
+    memory = program.memory["forward"]
+    progress.finish(
+        f"{arguments.output}: {program.file_bytes / 1e6:.1f} MB; planned memory "
+        f"{', '.join(str(b) for b in memory.planned)} bytes (activations, state)"
+    )
+    return 0
+
+
+def _verify(arguments) -> int:
+    from rushlight.verify import verify_text_model
+
+    return verify_text_model(arguments.program, arguments.model)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="rushlight")
+    commands = parser.add_subparsers(required=True)
+    export = commands.add_parser("export", help="compile a Transformers model to a program file")
+    export.add_argument("--model", required=True, help="a Hugging Face folder, or a GGUF file")
+    export.add_argument("--task", default="text-generation", choices=["text-generation"])
+    export.add_argument("-o", "--output", required=True, help="the program file (.pte)")
+    export.add_argument("--dtype", default="float32", choices=["float32", "float16", "bfloat16"])
+    export.add_argument("--max-context-len", type=int, help="positions of the cache (the model's, 2048 at most)")
+    export.add_argument("--max-seq-len", type=int, help="most tokens of one call (512)")
+    export.add_argument(
+        "--all-logits", action="store_true", help="logits of every position, not only of the last"
+    )
+    export.set_defaults(run=_export)
+    verify = commands.add_parser("verify", help="run a program and its model side by side")
+    verify.add_argument("program")
+    verify.add_argument("--model", required=True)
+    verify.set_defaults(run=_verify)
+    return parser
+
+
+def _binary() -> str | None:
+    """The C++ program: beside this package in a wheel, or on the path."""
+    beside = Path(__file__).parent / "bin" / "rushlight"
+    if beside.exists():
+        return str(beside)
+    found = shutil.which("rushlight")
+    if found and Path(found).resolve() != Path(sys.argv[0]).resolve():
+        with open(found, "rb") as file:
+            if file.read(4) == b"\x7fELF":
+                return found
+    return None
+
+
+def main() -> int:
+    """The console script: Python's subcommands here, the others by the C++ program."""
+    if len(sys.argv) > 1 and sys.argv[1] in ("export", "verify"):
+        arguments = _parser().parse_args()
+        try:
+            return arguments.run(arguments)
+        except (ValueError, OSError, RuntimeError, NotImplementedError) as error:
+            print(f"rushlight: {error}", file=sys.stderr)
+            return 1
+    binary = _binary()
+    if binary is None:
+        print("rushlight: the C++ program is not installed beside the package", file=sys.stderr)
+        return 1
+    os.execv(binary, ["rushlight", *sys.argv[1:]])

@@ -1,0 +1,18 @@
+// Copyright (c) The Rushlight authors.
+// SPDX-License-Identifier: BSD-3-Clause
+
+// The subcommands of `rushlight`.  Each adds itself to the command line and returns the process's exit
+// status from its callback.
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+namespace rushlight::cli {
+
+void AddInspect(CLI::App& app, int* status);
+void AddRun(CLI::App& app, int* status);
+
+// Prints an error's sentence; returns the exit status 1.
+int Fail(const std::string& what, const Error& error, const Program* program = nullptr);
+
+}  // namespace rushlight::cli

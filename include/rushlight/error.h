@@ -180,9 +180,14 @@ enum class Reason : uint16_t {
   kJumpCondition,       // instruction, found: tag
   kMoveKinds,           // instruction, found: tag or dtype, limit
   kFreeKind,            // instruction, found: tag
+  kMetadataKey,         // of a weights file; index: a key that occurs twice
+  kMetadataType,        // of a weights file; index: key, found: type
+  kMetadataValue,       // of a weights file; index: key, found
+  kTensorRepeated,      // of a weights file; index: a second tensor of one name
 
   kTooManyDimensions = internal::First(ErrorCode::kLimitExceeded),  // index, found, limit
   kNameTooLong,         // index, found, limit
+  kTooManyEntries,      // found, limit: keys, tensors or arrays of a weights file
   kInstructionBudget,   // limit
   kTimeBudget,          // limit: nanoseconds
   kMemoryBudget,        // found: bytes, limit

@@ -12,6 +12,9 @@
 #include <vector>
 
 #include "rushlight/data_file.h"
+#include "rushlight/method.h"
+#include "src/compiler/program_builder.h"
+#include "src/ops/tables.h"
 
 namespace rushlight::compiler {
 namespace {
@@ -125,6 +128,72 @@ TEST(DataFileBuilder, StopsWithItsSink) {
     EXPECT_FALSE(builder.Finish([&](const void*, size_t) { return taken++ < last; }));
     EXPECT_EQ(taken, last + 1);
   }
+}
+
+// x * weight, where the weight is in another file.
+std::vector<uint8_t> ProgramWithExternalWeight() {
+  ProgramBuilder builder;
+  MethodBuilder method = builder.AddMethod("forward");
+  TensorSpec spec;
+  spec.scalar_type = static_cast<int8_t>(DType::kFloat32);
+  spec.sizes = {2, 2};
+  const int32_t x = method.AddTensor(spec);
+  const int32_t product = method.AddTensor(spec);
+  spec.name = "weight";
+  spec.external = true;
+  const int32_t weight = method.AddTensor(spec);
+  method.AddKernelCall(method.AddOperator("aten::mul", "out"), {x, weight, product, product});
+  method.SetInputs({x});
+  method.SetOutputs({product});
+  return builder.ToBytes();
+}
+
+TEST(DataFileBuilder, GivesAMethodItsWeights) {
+  const std::vector<uint8_t> content = ProgramWithExternalWeight();
+  std::vector<uint64_t> memory(4096);
+  Arena arena(memory.data(), memory.size() * 8);
+  const Result<Program> program = Program::Load(content, arena);
+  ASSERT_TRUE(program.ok());
+  const std::array<float, 4> weight = {2, 3, 4, 5};
+  const Bytes bytes(reinterpret_cast<const uint8_t*>(weight.data()), sizeof weight);
+  const auto load = [&](DataFileBuilder& builder, auto use) {
+    const Loaded weights(builder.ToBytes());
+    MethodOptions options;
+    options.ops = ops::AllOps();
+    options.external = weights.file()->map();
+    const size_t mark = arena.used();
+    Result<Method> method = Method::Load(*program, "forward", options, arena);
+    use(method);
+    arena.Release(mark);
+  };
+
+  DataFileBuilder right;
+  right.AddTensor("weight", bytes, DType::kFloat32, {2, 2});
+  load(right, [](Result<Method>& method) {
+    ASSERT_TRUE(method.ok());
+    alignas(16) float x[4] = {1, 10, 100, 1000};
+    alignas(16) float product[4] = {};
+    int32_t sizes[2] = {2, 2};
+    Tensor input(DType::kFloat32, x, sizes);
+    ASSERT_TRUE(method->Bind({}).ok());
+    ASSERT_TRUE(method->SetInput(0, Value(&input)).ok());
+    ASSERT_TRUE(method->SetOutput(0, product, sizeof product).ok());
+    ASSERT_TRUE(method->Execute().ok());
+    EXPECT_EQ(std::vector<float>(product, product + 4), (std::vector<float>{2, 30, 400, 5000}));
+  });
+
+  const auto refuses = [&](DataFileBuilder& builder, Reason reason) {
+    load(builder, [&](Result<Method>& method) { EXPECT_EQ(method.error().reason, reason); });
+  };
+  DataFileBuilder absent, other_shape, other_dtype, without_layout;
+  absent.AddTensor("weights", bytes, DType::kFloat32, {2, 2});
+  other_shape.AddTensor("weight", bytes, DType::kFloat32, {4, 1});
+  other_dtype.AddTensor("weight", bytes, DType::kInt32, {2, 2});
+  without_layout.AddBytes("weight", bytes, 16);
+  refuses(absent, Reason::kNoExternalData);
+  refuses(other_shape, Reason::kExternalLayout);
+  refuses(other_dtype, Reason::kExternalLayout);
+  refuses(without_layout, Reason::kExternalLayout);
 }
 
 }  // namespace

@@ -43,6 +43,13 @@ void Raise(const Error& error, const Program* program) {
   throw nb::python_error();
 }
 
+nb::str FileText(std::string_view text) {
+  PyObject* decoded =
+      PyUnicode_DecodeUTF8(text.data(), static_cast<Py_ssize_t>(text.size()), "surrogateescape");
+  if (decoded == nullptr) throw nb::python_error();
+  return nb::steal<nb::str>(decoded);
+}
+
 }  // namespace rushlight::python
 
 NB_MODULE(_native, m) {
@@ -53,6 +60,8 @@ NB_MODULE(_native, m) {
   m.attr("NO_DELEGATE") = static_cast<int>(rushlight::Reason::kNoDelegate);
   rushlight::python::BindOps(m);
   rushlight::python::BindMemoryPlanner(m);
+  rushlight::python::BindDataFile(m);
+  rushlight::python::BindGguf(m);
   rushlight::python::BindProgramBuilder(m);
   rushlight::python::BindRuntime(m);
 }

@@ -6,7 +6,7 @@
 
 #include <nanobind/nanobind.h>
 
-#include <string>
+#include <string_view>
 
 #include "rushlight/describe.h"
 
@@ -15,11 +15,17 @@ namespace rushlight::python {
 void BindOps(nanobind::module_& m);             // the operator table; single operators, for tests
 void BindProgramBuilder(nanobind::module_& m);  // writing and checking program files
 void BindMemoryPlanner(nanobind::module_& m);   // offsets of buffers in planned memory
+void BindDataFile(nanobind::module_& m);        // reading and writing data files (.ptd)
+void BindGguf(nanobind::module_& m);            // GGUF files
 void BindRuntime(nanobind::module_& m);         // loading and running them
 
 // Raises rushlight._native.Error, whose text is the error's sentence.
 [[noreturn]] void Raise(const Error& error, const Program* program = nullptr);
 // What Python sees of an Error: a dict of its numbers and its sentence.
 nanobind::dict ToDict(const Error& error, const Program* program = nullptr);
+
+// Text out of a file, which may not be UTF-8: bytes that are not become surrogates, as in
+// os.fsdecode.
+nanobind::str FileText(std::string_view text);
 
 }  // namespace rushlight::python

@@ -117,7 +117,7 @@ using PrepareFn = Error (*)(PrepareContext&, const Args&, Prepared*);
 struct Op {
   const char* name;  // "aten::add.out"
   PrepareFn prepare;
-  Span<const Loop> loops;
+  Span<const Loop> loops = {};
   Span<const Loop> casts = {};  // loops that many operators share
 };
 

@@ -121,24 +121,30 @@ Error PrepareMap(PrepareContext& c, std::initializer_list<Operand> inputs, DType
 
 Error BroadcastShape(std::initializer_list<Operand> inputs, Shape* shape) {
   shape->rank = 0;
-  for (const Operand& input : inputs) {
-    if (input.tensor() != nullptr && input.tensor()->rank() > shape->rank) {
-      shape->rank = input.tensor()->rank();
-    }
-  }
-  for (size_t d = 0; d < shape->rank; ++d) shape->sizes[d] = 1;
   size_t i = 0;
   for (const Operand& input : inputs) {
-    const Tensor* t = input.tensor();
-    for (size_t d = 0; t != nullptr && d < t->rank(); ++d) {
-      int32_t& size = shape->sizes[shape->rank - t->rank() + d];
-      if (size == 1) {
-        size = t->size(d);
-      } else if (t->size(d) != 1 && t->size(d) != size) {
-        return Error(Reason::kBroadcast, Error::kNone, t->size(d), size).WithArgument(i);
-      }
+    if (input.tensor() != nullptr) {
+      const Error error = Broadcast(input.tensor()->sizes(), shape);
+      if (!error.ok()) return error.WithArgument(i);
     }
     ++i;
+  }
+  return kOk;
+}
+
+Error Broadcast(Span<const int32_t> sizes, Shape* shape) {
+  while (shape->rank < sizes.size()) {
+    for (size_t d = shape->rank++; d > 0; --d) shape->sizes[d] = shape->sizes[d - 1];
+    shape->sizes[0] = 1;
+  }
+  for (size_t d = 0; d < sizes.size(); ++d) {
+    int32_t& size = shape->sizes[shape->rank - sizes.size() + d];
+    if (size == 1) {
+      size = sizes[d];
+    } else {
+      RL_CHECK(sizes[d] == 1 || sizes[d] == size, Reason::kBroadcast, Error::kNone, sizes[d],
+               size);
+    }
   }
   return kOk;
 }

@@ -6,7 +6,10 @@
 namespace rushlight::ops {
 
 Span<const Span<const Op>> AllOps() {
-  static const Span<const Op> tables[] = {ArithmeticOps(), PrimOps()};
+  static const Span<const Op> tables[] = {
+      ArithmeticOps(), ConcatOps(),  FactoryOps(), IndexingOps(),   MaskedOps(), PadOps(),
+      PrimOps(),       ScatterOps(), ToCopyOps(),  TriangularOps(), ViewOps(),
+  };
   return tables;
 }
 

@@ -203,8 +203,11 @@ Error PrepareLinspace(PrepareContext& c, Scalar, Scalar, int64_t, Tensor& out) {
 }
 Error RunLinspace(RunContext& c, Scalar start, Scalar end, int64_t steps, Tensor& out) {
   RL_CHECK(steps >= 0, Reason::kArgumentValue, Error::kNone, steps);
-  const double first = start.to_double();
-  const double last = end.to_double();
+  const auto limit = [&](Scalar number) {  // of the output's kind, as PyTorch converts them
+    return IsFloating(out.dtype()) ? number.to_double() : static_cast<double>(number.to_int());
+  };
+  const double first = limit(start);
+  const double last = limit(end);
   const double by = steps > 1 ? (last - first) / static_cast<double>(steps - 1) : 0.0;
   // From both ends to the middle, so that both ends are exact.
   return RunSequence(c, steps, out, [=](int64_t i) {

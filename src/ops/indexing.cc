@@ -46,7 +46,10 @@ Error RunIndexSelect(RunContext& c, const Tensor& self, int64_t dim, const Tenso
   RL_RETURN_IF_ERROR(NormalizeDim(dim, x.view.rank, &d));
   const int64_t size = x.view.sizes[d];
   RL_RETURN_IF_ERROR(IndexDim(x, d, AtLeastVector(index)));
-  if (rank == 0 && x.view.sizes[0] == 1) Drop(x.view, 0);
+  if (rank == 0) {
+    RL_CHECK(x.view.sizes[0] == 1, Reason::kArgumentSize, Error::kNone, x.view.sizes[0], 1);
+    Drop(x.view, 0);
+  }
   RL_RETURN_IF_ERROR(ResizeAs(out, x.view));
   RL_RETURN_IF_ERROR(CheckIndex(index, 0, size, out, 2));
   return Gather(c.context, out, x);

@@ -14,9 +14,8 @@ using kernels::Reduction;
 // Slots of Prepared::loops.
 constexpr size_t kReduce = 0;
 constexpr size_t kLoad = 1;
-constexpr size_t kStore = kLoad + kConversionSlots;
-constexpr size_t kInteger = kStore + kConversionSlots;
-static_assert(kInteger < kMaxLoops);
+constexpr size_t kStore = 2;
+constexpr size_t kNumber = 3;
 
 // Converts contiguous elements, in parallel.
 Error ConvertAll(Context& context, const Conversion& convert, uint8_t* to, size_t to_size,
@@ -33,7 +32,7 @@ Error Accumulator::Prepare(PrepareContext& c, const Tensor& out, bool counts, si
   RL_RETURN_IF_ERROR(c.UseLoop(kReduce, compute, compute));
   RL_RETURN_IF_ERROR(UseConversion(c, kLoad, out.dtype(), compute));
   RL_RETURN_IF_ERROR(UseConversion(c, kStore, compute, out.dtype()));
-  if (counts) RL_RETURN_IF_ERROR(c.UseLoop(kInteger, DType::kInt64, compute));
+  if (counts) RL_RETURN_IF_ERROR(UseNumber(c, kNumber, compute));
   const size_t arrays = (compute == out.dtype() ? 0 : 1) + (counts ? 1 : 0);
   size_t bytes = 0;
   RL_CHECK(!__builtin_mul_overflow(out.numel() + 1, arrays * ElementSize(compute), &bytes) &&
@@ -48,7 +47,7 @@ Error Accumulator::Start(RunContext& c, const Tensor& out) {
   c_ = &c;
   numel_ = out.numel();
   size_ = ElementSize(c.loop(kReduce).in);
-  const Conversion load(c, kLoad);
+  const Conversion load(c, kLoad, 1);
   if (load.identity()) {
     values_ = out.mutable_data<uint8_t>();
     return kOk;
@@ -76,14 +75,14 @@ Error Accumulator::Reduce(uint8_t* into, const IndexedView& x, const View& from,
 
 Error Accumulator::ReduceNumber(uint8_t* into, const IndexedView& x, int64_t number,
                                 Reduction reduction) {
-  Element element = MakeElement(*c_, kInteger, Scalar(number));
+  Element element = MakeElement(*c_, kNumber, Scalar(number));
   View everywhere{element.bytes, size_, 0, 0, {}, {}};
   RL_RETURN_IF_ERROR(Expand(everywhere, x.view.shape()));
   return Reduce(into, x, everywhere, Conversion(), reduction);
 }
 
 Error Accumulator::Add(const IndexedView& x, const View& from, Reduction reduction) {
-  return Reduce(values_, x, from, Conversion(*c_, kLoad), reduction);
+  return Reduce(values_, x, from, Conversion(*c_, kLoad, 1), reduction);
 }
 
 Error Accumulator::Forget(const IndexedView& x, const View& from, Reduction reduction) {
@@ -100,8 +99,8 @@ Error Accumulator::Forget(const IndexedView& x, const View& from, Reduction redu
 Error Accumulator::DivideByCounts(const IndexedView& x, bool include_self) {
   auto* const counts = static_cast<uint8_t*>(c_->context.scratch.Allocate(numel_ * size_, size_));
   RL_CHECK(counts != nullptr, Reason::kScratchArena);
-  const Element first = MakeElement(*c_, kInteger, Scalar(int64_t{include_self ? 1 : 0}));
-  const Element one = MakeElement(*c_, kInteger, Scalar(int64_t{1}));
+  const Element first = MakeElement(*c_, kNumber, Scalar(int64_t{include_self ? 1 : 0}));
+  const Element one = MakeElement(*c_, kNumber, Scalar(int64_t{1}));
   kernels::FillRun(counts, 1, first.bytes, numel_, size_);
   RL_RETURN_IF_ERROR(ReduceNumber(counts, x, 1, Reduction::kSum));
   return c_->context.ParallelFor(numel_, CopyGrain(size_), [&](size_t begin, size_t end) {
@@ -122,7 +121,7 @@ Error Accumulator::DivideByCounts(const IndexedView& x, bool include_self) {
 }
 
 Error Accumulator::Finish(Tensor& out) {
-  const Conversion store(*c_, kStore);
+  const Conversion store(*c_, kStore, 1);
   if (store.identity()) return kOk;
   return ConvertAll(c_->context, store, out.mutable_data<uint8_t>(), ElementSize(out.dtype()),
                     values_, size_, numel_);

@@ -6,9 +6,14 @@ import itertools
 
 import pytest
 import torch
-
 from op_testing import (
-    STORAGE_DTYPES, OperatorError, channels_last, check, in_order, random_tensor, run,
+    STORAGE_DTYPES,
+    OperatorError,
+    channels_last,
+    check,
+    in_order,
+    random_tensor,
+    run,
 )  # fmt: skip
 
 SEED = 20261126

@@ -159,9 +159,9 @@ Error Fill(Context& context, const View& to, const void* element) {
 
 // ---------------------------------------------------------------------------------------------
 
-Conversion::Conversion(const RunContext& c, size_t slot)
+Conversion::Conversion(const RunContext& c, size_t slot, size_t slots)
     : first_(c.has_loop(slot) ? &c.loop(slot) : nullptr),
-      second_(c.has_loop(slot + 1) ? &c.loop(slot + 1) : nullptr) {}
+      second_(slots > 1 && c.has_loop(slot + 1) ? &c.loop(slot + 1) : nullptr) {}
 
 void Conversion::Run(void* to, const void* from, size_t n, int64_t stride,
                      size_t element_size) const {
@@ -230,18 +230,18 @@ Error CopyConverted(Context& context, const Conversion& conversion, const View& 
 // An integer and a floating-point number take different casts, and which of them an argument is
 // may change from one execution to the next.
 Error UseNumber(PrepareContext& c, size_t slot, DType to) {
-  RL_RETURN_IF_ERROR(c.UseLoop(slot, DType::kInt64, to));
-  return c.UseLoop(slot + 1, DType::kFloat64, to);
+  RL_RETURN_IF_ERROR(UseConversion(c, slot, DType::kInt64, to));
+  return UseConversion(c, slot + 1, DType::kFloat64, to);
 }
 
 Element MakeElement(const RunContext& c, size_t slot, Scalar number) {
   Element element;
   if (number.is_floating()) {
     const double value = number.to_double();
-    c.CallLoop(slot + 1, kernels::CastArgs{element.bytes, &value, 1, 1});
+    Conversion(c, slot + 1, 1).Run(element.bytes, &value, 1, 1, sizeof value);
   } else {
     const int64_t value = number.to_int();
-    c.CallLoop(slot, kernels::CastArgs{element.bytes, &value, 1, 1});
+    Conversion(c, slot, 1).Run(element.bytes, &value, 1, 1, sizeof value);
   }
   return element;
 }

@@ -45,10 +45,12 @@ Error Fill(Context& context, const View& to, const void* element);
 // Conversions, by the casts of a row (kCasts).
 
 // From one dtype to any other: no loop where they are equal, or one cast, or two.
+inline constexpr size_t kConversionSlots = 2;
 class Conversion {
  public:
   Conversion() = default;
-  Conversion(const RunContext& c, size_t slot);
+  // The casts that UseConversion picked.  One slot is enough where either dtype is a compute type.
+  Conversion(const RunContext& c, size_t slot, size_t slots = kConversionSlots);
 
   bool identity() const { return first_ == nullptr; }
   // Converts n elements that lie `stride` apart; `to` is contiguous.
@@ -59,15 +61,14 @@ class Conversion {
   const Loop* second_ = nullptr;
 };
 
-// Picks the casts, which take two slots from `slot` on.
-inline constexpr size_t kConversionSlots = 2;
+// Picks the casts, from `slot` on.
 Error UseConversion(PrepareContext& c, size_t slot, DType from, DType to);
 
 // to = from, converted.  Requires: equal sizes.
 Error CopyConverted(Context& context, const Conversion& conversion, const View& to,
                     const View& from);
 
-// An element made of a number.  UseNumber takes two slots.
+// An element made of a number.  UseNumber takes two slots: conversions from int64 and from float64.
 struct Element {
   alignas(16) uint8_t bytes[16];
 };

@@ -130,19 +130,20 @@ template <class F>
 Error RunSequence(RunContext& c, int64_t count, Tensor& out, F value) {
   RL_RETURN_IF_ERROR(ResizeTo(out, {&count, 1}));
   using T = decltype(value(int64_t{0}));
-  constexpr size_t slot = std::is_integral_v<T> ? 0 : 1;  // as UseNumber has it
+  const Conversion convert(c, std::is_integral_v<T> ? 0 : 1, 1);  // as UseNumber has it
   const size_t size = ElementSize(out.dtype());
   auto* const to = out.mutable_data<uint8_t>();
-  return c.context.ParallelFor(
-      static_cast<size_t>(count), CopyGrain(size), [&](size_t begin, size_t end) {
-        constexpr size_t kBlock = 64;
-        T block[kBlock];
-        for (size_t done = begin; done < end; done += kBlock) {
-          const size_t n = end - done < kBlock ? end - done : kBlock;
-          for (size_t i = 0; i < n; ++i) block[i] = value(static_cast<int64_t>(done + i));
-          c.CallLoop(slot, kernels::CastArgs{to + done * size, block, n, 1});
-        }
-      });
+  return c.context.ParallelFor(static_cast<size_t>(count), CopyGrain(size),
+                               [&](size_t begin, size_t end) {
+                                 constexpr size_t kBlock = 64;
+                                 T block[kBlock];
+                                 for (size_t done = begin; done < end; done += kBlock) {
+                                   const size_t n = end - done < kBlock ? end - done : kBlock;
+                                   for (size_t i = 0; i < n; ++i)
+                                     block[i] = value(static_cast<int64_t>(done + i));
+                                   convert.Run(to + done * size, block, n, 1, sizeof(T));
+                                 }
+                               });
 }
 
 // How many steps there are from start to end, as PyTorch counts: with int64 for an int64 result,

@@ -4,9 +4,16 @@
 
 import pytest
 import torch
-
 from op_testing import (
-    ALL_DTYPES, FLOATS, INTEGERS, UNSIGNED, OperatorError, channels_last, check, random_tensor, run,
+    ALL_DTYPES,
+    FLOATS,
+    INTEGERS,
+    UNSIGNED,
+    OperatorError,
+    channels_last,
+    check,
+    random_tensor,
+    run,
 )  # fmt: skip
 
 SEED = 20261129

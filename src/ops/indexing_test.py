@@ -6,9 +6,15 @@ import itertools
 
 import pytest
 import torch
-
 from op_testing import (
-    STORAGE_DTYPES, UNSIGNED, OperatorError, channels_last, check, in_order, random_tensor, run,
+    STORAGE_DTYPES,
+    UNSIGNED,
+    OperatorError,
+    channels_last,
+    check,
+    in_order,
+    random_tensor,
+    run,
     torch_result,
 )  # fmt: skip
 

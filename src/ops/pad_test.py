@@ -6,9 +6,15 @@ import itertools
 
 import pytest
 import torch
-
 from op_testing import (
-    ALL_DTYPES, STORAGE_DTYPES, OperatorError, channels_last, check, in_order, random_tensor, run,
+    ALL_DTYPES,
+    STORAGE_DTYPES,
+    OperatorError,
+    channels_last,
+    check,
+    in_order,
+    random_tensor,
+    run,
 )  # fmt: skip
 
 SEED = 20261127

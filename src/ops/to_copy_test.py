@@ -6,10 +6,17 @@ import itertools
 
 import pytest
 import torch
-
 from op_testing import (
-    ALL_DTYPES, COMPLEX, FLOATS, UNSIGNED, OperatorError, channels_last, check, in_order,
-    random_tensor, run,
+    ALL_DTYPES,
+    COMPLEX,
+    FLOATS,
+    UNSIGNED,
+    OperatorError,
+    channels_last,
+    check,
+    in_order,
+    random_tensor,
+    run,
 )  # fmt: skip
 
 SEED = 20261125

@@ -4,9 +4,14 @@
 
 import pytest
 import torch
-
 from op_testing import (
-    STORAGE_DTYPES, UNSIGNED, OperatorError, check, in_order, random_tensor, run,
+    STORAGE_DTYPES,
+    UNSIGNED,
+    OperatorError,
+    check,
+    in_order,
+    random_tensor,
+    run,
 )  # fmt: skip
 
 SEED = 20261128

@@ -247,11 +247,11 @@ Error RunRepeat(RunContext& c, const Tensor& self, Span<const int64_t> repeats, 
 }
 
 constexpr Op kOps[] = {
-    {"aten::cat.out", Boxed<PrepareJoin, RunCat>, kCasts},
+    {"aten::cat.out", Boxed<PrepareJoin, RunCat>, {}, kCasts},
     {"aten::repeat.out", Boxed<PrepareRepeat, RunRepeat>},
     {"aten::split_copy.Tensor_out", Boxed<PrepareSplit, RunSplit>},
     {"aten::split_with_sizes_copy.out", Boxed<PrepareSplitWithSizes, RunSplitWithSizes>},
-    {"aten::stack.out", Boxed<PrepareJoin, RunStack>, kCasts},
+    {"aten::stack.out", Boxed<PrepareJoin, RunStack>, {}, kCasts},
     {"aten::unbind_copy.int_out", Boxed<PrepareUnbind, RunUnbind>},
 };
 static_assert(SortedUnique(kOps));

@@ -53,8 +53,12 @@ def test_cat_skips_legacy_empties(rng):
 
 def test_cat_promotes(rng):
     for s, t in itertools.product(STORAGE_DTYPES[:10], repeat=2):  # PyTorch lacks the others
-        check_exact("aten::cat.out", [random_tensor(rng, (2, 70), s), random_tensor(rng, (3, 70), t)])
-        check_exact("aten::cat.out", [random_tensor(rng, (2, 3), s), random_tensor(rng, (2, 2), t)], 1)
+        check_exact(
+            "aten::cat.out", [random_tensor(rng, (2, 70), s), random_tensor(rng, (3, 70), t)]
+        )
+        check_exact(
+            "aten::cat.out", [random_tensor(rng, (2, 3), s), random_tensor(rng, (2, 2), t)], 1
+        )
     kinds = (torch.float32, torch.int8, torch.bool, torch.float16, torch.int8)
     parts = [random_tensor(rng, (2, 3), t) for t in kinds]
     check_exact("aten::cat.out", parts, -1)
@@ -111,9 +115,10 @@ def test_splits(rng):
 
 
 def test_repeat(rng):
-    for shape, repeats in (((3,), [2]), ((3,), [4, 2]), ((2, 3), [1, 1]), ((2, 3), [3, 1]), ((2, 3), [2, 5]),
-                           ((1, 4, 1), [3, 2, 5]), ((), []), ((), [2, 3]), ((2, 3), [0, 2]), ((0,), [3, 3]),
-                           ((2, 3, 4), [2, 2, 2, 2]), ((50, 60), [7, 1])):  # fmt: skip
+    for shape, repeats in (((3,), [2]), ((3,), [4, 2]), ((2, 3), [1, 1]), ((2, 3), [3, 1]),
+                           ((2, 3), [2, 5]), ((1, 4, 1), [3, 2, 5]), ((), []), ((), [2, 3]),
+                           ((2, 3), [0, 2]), ((0,), [3, 3]), ((2, 3, 4), [2, 2, 2, 2]),
+                           ((50, 60), [7, 1])):  # fmt: skip
         check_exact("aten::repeat.out", random_tensor(rng, shape), repeats)
     x = random_tensor(rng, (2, 3, 4))
     for order in itertools.permutations(range(3)):

@@ -6,7 +6,7 @@
 #include <cstring>
 
 #include "src/kernels/copy/copy.h"
-#include "src/kernels/elementwise/elementwise.h"  // CastArgs
+#include "src/ops/elementwise.h"  // ComputeType
 #include "src/ops/loop_nest.h"
 #include "src/ops/shapes.h"
 
@@ -186,12 +186,12 @@ void Conversion::Run(void* to, const void* from, size_t n, int64_t stride,
 
 Error UseConversion(PrepareContext& c, size_t slot, DType from, DType to) {
   if (from == to) return kOk;
-  if (c.FindLoop(from, to) != nullptr) return c.UseLoop(slot, from, to);
+  if (ComputeType(from) == from || ComputeType(to) == to) return c.UseCast(slot, from, to);
   // Neither is a compute type.  A 16-bit float passes through float32, which is what it converts
   // to and from by definition; two integers through the bits of int64.
   const DType between = IsFloating(from) || IsFloating(to) ? DType::kFloat32 : DType::kInt64;
-  RL_RETURN_IF_ERROR(c.UseLoop(slot, from, between));
-  return c.UseLoop(slot + 1, between, to);
+  RL_RETURN_IF_ERROR(c.UseCast(slot, from, between));
+  return c.UseCast(slot + 1, between, to);
 }
 
 Error CopyConverted(Context& context, const Conversion& conversion, const View& to,

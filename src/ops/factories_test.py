@@ -20,7 +20,9 @@ SEED = 20261129
 INT_MAX = 2**63 - 1
 INT_MIN = -(2**63)
 LIBRARY = torch.library.Library("dim_order_ops", "FRAGMENT")
-LIBRARY.define("_empty_dim_order.out(int[] size, *, int[]? dim_order=None, Tensor(a!) out) -> Tensor(a!)")
+LIBRARY.define(
+    "_empty_dim_order.out(int[] size, *, int[]? dim_order=None, Tensor(a!) out) -> Tensor(a!)"
+)
 
 
 @pytest.fixture
@@ -36,7 +38,9 @@ def check_exact(*args, **kwargs):
 def test_fills(dtype, rng):
     for shape in ((), (0,), (3,), (2, 300, 70)):
         for value in (0, 1, True, 3, 2.75):
-            check_exact("aten::full.out", list(shape), value, expected=torch.full(shape, value, dtype=dtype))
+            check_exact(
+                "aten::full.out", list(shape), value, expected=torch.full(shape, value, dtype=dtype)
+            )
         like = random_tensor(rng, shape, dtype)
         check_exact("aten::full_like.out", like, 7)
         check_exact("aten::zeros.out", list(shape), expected=torch.zeros(shape, dtype=dtype))
@@ -88,11 +92,19 @@ def test_arange(dtype):
         if args[-1] > 0 or dtype != torch.uint8:
             check("aten::arange.start_out", *args, expected=torch.arange(*args, dtype=dtype))
     if dtype.is_floating_point:
-        for args in ((0.5, 3.25, 0.25), (1.0, -1.0, -0.3), (-2.5, 2), (0, 1, 0.1), (1, 1e-3, -1e-2)):
+        for args in (
+            (0.5, 3.25, 0.25),
+            (1.0, -1.0, -0.3),
+            (-2.5, 2),
+            (0, 1, 0.1),
+            (1, 1e-3, -1e-2),
+        ):
             check("aten::arange.start_out", *args, expected=torch.arange(*args, dtype=dtype))
         check("aten::arange.out", 4.5, expected=torch.arange(4.5, dtype=dtype))
     else:
-        check("aten::arange.start_out", 1.5, 6.5, 2, expected=torch.arange(1.5, 6.5, 2, dtype=dtype))
+        check(
+            "aten::arange.start_out", 1.5, 6.5, 2, expected=torch.arange(1.5, 6.5, 2, dtype=dtype)
+        )
     check("aten::arange.start_out", 0, 20000, 1, expected=torch.arange(0, 20000, dtype=torch.int32))
 
 
@@ -105,7 +117,15 @@ def test_arange_of_long_integers():
 
 def test_linspace():
     for dtype in FLOATS + INTEGERS:
-        for args in ((0, 10, 5), (-3, 7, 11), (2, 2, 3), (1, 5, 1), (1, 5, 0), (10, 0, 4), (0.5, 9.25, 100)):
+        for args in (
+            (0, 10, 5),
+            (-3, 7, 11),
+            (2, 2, 3),
+            (1, 5, 1),
+            (1, 5, 0),
+            (10, 0, 4),
+            (0.5, 9.25, 100),
+        ):
             if dtype != torch.uint8 or args[0] >= 0:
                 check("aten::linspace.out", *args, expected=torch.linspace(*args, dtype=dtype))
 
@@ -130,12 +150,14 @@ def test_refusals():
     refused("aten::full.out", [[2], 1], torch.zeros(2, dtype=torch.complex64))
     refused("aten::fill.Tensor_out", [x, torch.zeros(1)], x)
     refused("aten::scalar_tensor.out", [1], x)
-    for args in ((0, 5, 0), (0, 5, -1), (5, 0, 1), (0, float("inf")), (0, float("nan")), (float("nan"), 1),
-                 (0, 5, float("nan")), (0, 5, float("inf")), (0, 1e300), (0, 1, 1e-300), (0, 7), (1, 0.5),
-                 (0, INT_MAX), (INT_MIN, INT_MAX), (INT_MAX, INT_MIN, -1), (0, INT_MIN, -1)):  # fmt: skip
+    for args in ((0, 5, 0), (0, 5, -1), (5, 0, 1), (0, float("inf")), (0, float("nan")),
+                 (float("nan"), 1), (0, 5, float("nan")), (0, 5, float("inf")), (0, 1e300),
+                 (0, 1, 1e-300), (0, 7), (1, 0.5), (0, INT_MAX), (INT_MIN, INT_MAX),
+                 (INT_MAX, INT_MIN, -1), (0, INT_MIN, -1)):  # fmt: skip
         refused("aten::arange.start_out", args, x)
     for args in ((0, 5, 0), (0, 5, 0.5), (0, 5, -1), (5, 0), (0, INT_MAX), (INT_MIN, INT_MAX),
-                 (INT_MAX, INT_MIN, -1), (0, INT_MIN, -1), (0, INT_MIN, 1), (0, float("inf"))):  # fmt: skip
+                 (INT_MAX, INT_MIN, -1), (0, INT_MIN, -1), (0, INT_MIN, 1),
+                 (0, float("inf"))):  # fmt: skip
         refused("aten::arange.start_out", args, torch.zeros(6, dtype=torch.int64))
     refused("aten::arange.out", [-1], x)
     refused("aten::linspace.out", [0, 1, -1], x)

@@ -66,7 +66,13 @@ def test_index_select(dtype, rng):
 
 def test_gather(rng):
     x = random_tensor(rng, (4, 5, 6))
-    for dim, shape in ((0, (3, 5, 6)), (1, (4, 70, 6)), (2, (4, 5, 2)), (-1, (2, 3, 9)), (1, (4, 0, 6))):
+    for dim, shape in (
+        (0, (3, 5, 6)),
+        (1, (4, 70, 6)),
+        (2, (4, 5, 2)),
+        (-1, (2, 3, 9)),
+        (1, (4, 0, 6)),
+    ):
         index = indices(rng, shape, x.size(dim))
         check_exact("aten::gather.out", x, dim, index)
         want = x.gather(dim, index)
@@ -93,6 +99,7 @@ def test_every_dtype(dtype, rng):
 
 def test_index(rng):
     x = random_tensor(rng, (4, 5, 6, 7))
+
     def i(shape, d, dtype=torch.int64):
         return indices(rng, shape, x.size(d), dtype, negative=True)
 
@@ -146,8 +153,7 @@ def test_index_layouts(rng):
     x = random_tensor(rng, (4, 5, 6))
     rows = indices(rng, (2, 3), 5)
     want = x[:, rows]
-    for a, b, c in itertools.product(itertools.permutations(range(3)), itertools.permutations(range(2)),
-                                     itertools.permutations(range(4))):  # fmt: skip
+    for a, b, c in itertools.product(*(itertools.permutations(range(n)) for n in (3, 2, 4))):
         check_exact("aten::index.Tensor_out", in_order(x, a), [None, in_order(rows, b)],
                     expected=in_order(want, c))  # fmt: skip
 
@@ -172,7 +178,9 @@ def test_indices_out_of_range(dtype):
         refused("aten::gather.out", [x, 0, index.reshape(3, 1)], torch.ones(3, 1), 3)
         if wrong != -1:
             refused("aten::index.Tensor_out", [x, [index]], torch.ones(3, 5), 3)
-            refused("aten::index.Tensor_out", [x.T.contiguous(), [None, index]], torch.ones(5, 3), 3)
+            refused(
+                "aten::index.Tensor_out", [x.T.contiguous(), [None, index]], torch.ones(5, 3), 3
+            )
     refused("aten::embedding.out", [torch.zeros(0, 5), torch.tensor([0], dtype=dtype)],
             torch.ones(1, 5), 3)  # fmt: skip
 
@@ -199,11 +207,17 @@ def test_refusals():
     refused("aten::index.Tensor_out", [x, [torch.tensor(True)]], torch.ones(4, 5))
     refused("aten::index.Tensor_out", [torch.zeros((2,) * 7), [i] * 7], torch.ones(2))
     shape = (1, 1, 1, 1, 1, 1, 1, 1, 2)
-    refused("aten::index.Tensor_out", [torch.zeros((2,) * 9), [i.reshape(shape)]], torch.ones((1,) * 16))
+    refused(
+        "aten::index.Tensor_out", [torch.zeros((2,) * 9), [i.reshape(shape)]], torch.ones((1,) * 16)
+    )
 
 
 def test_output_over_an_index():
     """Writing would change the indices."""
     memory = torch.tensor([1, 0, 1, 0])
     with pytest.raises(OperatorError):
-        run("aten::embedding.out", [torch.tensor([[10**9], [-(10**9)]]), memory], [memory.reshape(4, 1)])
+        run(
+            "aten::embedding.out",
+            [torch.tensor([[10**9], [-(10**9)]]), memory],
+            [memory.reshape(4, 1)],
+        )

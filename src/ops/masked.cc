@@ -201,7 +201,7 @@ Error RunRepeatInterleave(RunContext& c, const Tensor& repeats, std::optional<in
 constexpr Op kOps[] = {
     {"aten::masked_scatter.out", Boxed<PrepareMaskedScatter, RunMaskedScatter>},
     {"aten::masked_select.out", Boxed<PrepareMaskedSelect, RunMaskedSelect>},
-    {"aten::nonzero.out", Boxed<PrepareNonzero, RunNonzero>, kCasts},
+    {"aten::nonzero.out", Boxed<PrepareNonzero, RunNonzero>, {}, kCasts},
     {"aten::repeat_interleave.Tensor_out", Boxed<PrepareRepeatInterleave, RunRepeatInterleave>},
 };
 static_assert(SortedUnique(kOps));

@@ -33,7 +33,9 @@ def check_exact(*args, **kwargs):
 
 def test_masked_select(rng):
     for a, b in broadcast_pairs(rng):
-        check_exact("aten::masked_select.out", random_tensor(rng, a), random_tensor(rng, b, torch.bool))
+        check_exact(
+            "aten::masked_select.out", random_tensor(rng, a), random_tensor(rng, b, torch.bool)
+        )
     x = random_tensor(rng, (300, 500))
     check_exact("aten::masked_select.out", x, x > 0)
     check_exact("aten::masked_select.out", x, x > 100)
@@ -66,7 +68,9 @@ def test_every_dtype(dtype, rng):
     source = random_tensor(rng, (63,), dtype)
     want = [source[i - 1] if m else old for i, m, old in
             zip(mask.flatten().cumsum(0), mask.flatten(), x.flatten(), strict=True)]  # fmt: skip
-    check_exact("aten::masked_scatter.out", x, mask, source, expected=torch.stack(want).reshape(7, 9))
+    check_exact(
+        "aten::masked_scatter.out", x, mask, source, expected=torch.stack(want).reshape(7, 9)
+    )
 
 
 def test_nonzero(rng):
@@ -75,7 +79,11 @@ def test_nonzero(rng):
         check_exact("aten::nonzero.out", x, expected=x.double().nonzero())
     for shape in ((), (0,), (3, 0), (1,), (2, 3, 4, 5)):
         check_exact("aten::nonzero.out", random_tensor(rng, shape, torch.bool))
-        check_exact("aten::nonzero.out", torch.ones(shape), expected=torch.ones(shape).nonzero().contiguous())
+        check_exact(
+            "aten::nonzero.out",
+            torch.ones(shape),
+            expected=torch.ones(shape).nonzero().contiguous(),
+        )
     check_exact("aten::nonzero.out", torch.tensor([0.0, -0.0, float("nan"), 1e-45, float("inf")]))
     check_exact("aten::nonzero.out", torch.tensor([0.0, 6e-8, -0.0], dtype=torch.float16))
     check_exact("aten::nonzero.out", torch.tensor([2**32, 0, 2**63], dtype=torch.uint64),
@@ -111,10 +119,18 @@ def test_refusals():
     refused("aten::masked_select.out", [x, mask], out.int())
     refused("aten::masked_scatter.out", [x, mask, torch.zeros(5)], torch.zeros(2, 3))
     refused("aten::masked_scatter.out", [x, mask, torch.zeros(6).int()], torch.zeros(2, 3))
-    refused("aten::masked_scatter.out", [x, mask, in_order(torch.zeros(2, 3), (1, 0))], torch.zeros(2, 3))
+    refused(
+        "aten::masked_scatter.out",
+        [x, mask, in_order(torch.zeros(2, 3), (1, 0))],
+        torch.zeros(2, 3),
+    )
     refused("aten::nonzero.out", [x], torch.zeros(5, 2, dtype=torch.int64))
     refused("aten::nonzero.out", [x], torch.zeros(6, 2, dtype=torch.int32))
-    refused("aten::nonzero.out", [torch.ones(2, dtype=torch.complex64)], torch.zeros(2, 1, dtype=torch.int64))
+    refused(
+        "aten::nonzero.out",
+        [torch.ones(2, dtype=torch.complex64)],
+        torch.zeros(2, 1, dtype=torch.int64),
+    )
     big = torch.zeros(8, dtype=torch.int64)
     for counts in ([-1, 2], [INT_MAX, INT_MAX], [INT_MAX], [2**31], [4, 5], [-(2**63)]):
         refused("aten::repeat_interleave.Tensor_out", [torch.tensor(counts)], big)

@@ -208,7 +208,7 @@ Error RunRoll(RunContext& c, const Tensor& self, Span<const int64_t> shifts,
 }
 
 constexpr Op kOps[] = {
-    {"aten::constant_pad_nd.out", Boxed<PrepareConstantPad, RunConstantPad>, kCasts},
+    {"aten::constant_pad_nd.out", Boxed<PrepareConstantPad, RunConstantPad>, {}, kCasts},
     {"aten::reflection_pad1d.out", Boxed<PrepareEdgePad<1>, RunEdgePad<1, true>>},
     {"aten::reflection_pad2d.out", Boxed<PrepareEdgePad<2>, RunEdgePad<2, true>>},
     {"aten::reflection_pad3d.out", Boxed<PrepareEdgePad<3>, RunEdgePad<3, true>>},

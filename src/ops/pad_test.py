@@ -33,8 +33,8 @@ def check_exact(*args, **kwargs):
 
 def test_constant_pad(rng):
     x = random_tensor(rng, (2, 3, 4))
-    for pad in ([], [1, 2], [0, 0, 3, 1], [1, 0, 0, 2, 1, 1], [-1, 2], [-1, -1, -2, 3], [-3, 0, 4, -2],
-                [-4, 5]):  # fmt: skip
+    for pad in ([], [1, 2], [0, 0, 3, 1], [1, 0, 0, 2, 1, 1], [-1, 2], [-1, -1, -2, 3],
+                [-3, 0, 4, -2], [-4, 5]):  # fmt: skip
         check_exact("aten::constant_pad_nd.out", x, pad)
         check_exact("aten::constant_pad_nd.out", x, pad, 2.5)
     check_exact("aten::constant_pad_nd.out", x, [1, 1], float("-inf"))
@@ -58,7 +58,7 @@ PADS = {1: [[0, 0], [1, 2], [3, 0], [-1, 2], [2, -2], [-2, 3], [-1, -1]],
 @pytest.mark.parametrize("mode", ("reflection", "replication"))
 def test_edge_pads(mode, dims, rng):
     name = f"aten::{mode}_pad{dims}d.out"
-    for shape in ((2, 3) + (4, 5, 6)[3 - dims:], (3,) + (6, 4, 5)[:dims]):
+    for shape in ((2, 3) + (4, 5, 6)[3 - dims :], (3,) + (6, 4, 5)[:dims]):
         for pad in PADS[dims]:
             check_exact(name, random_tensor(rng, shape), pad)
     for pad in PADS[dims]:
@@ -86,8 +86,8 @@ def test_every_dtype(dtype, rng):
 
 def test_roll(rng):
     x = random_tensor(rng, (3, 4, 5))
-    for shifts, dims in (([1], [0]), ([-2], [2]), ([7, -9], [1, 2]), ([1, 1, 1], [0, 1, 2]), ([0], [1]),
-                         ([2, 3], [1, 1]), ([INT_MAX], [2]), ([4], []), ([-61], []),
+    for shifts, dims in (([1], [0]), ([-2], [2]), ([7, -9], [1, 2]), ([1, 1, 1], [0, 1, 2]),
+                         ([0], [1]), ([2, 3], [1, 1]), ([INT_MAX], [2]), ([4], []), ([-61], []),
                          ([60], [])):  # fmt: skip
         check_exact("aten::roll.out", x, shifts, dims)
     check_exact("aten::roll.out", x, [INT_MIN], [-1], expected=x.roll(INT_MIN % 5, -1))

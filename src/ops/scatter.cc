@@ -206,7 +206,7 @@ constexpr Op kOps[] = {
     {"aten::index_put_", Boxed<PrepareIndexPutInPlace, RunIndexPutInPlace>, kAccumulatorLoops,
      kCasts},
     {"aten::scatter.src_out", Boxed<PrepareScatter, RunScatter>},
-    {"aten::scatter.value_out", Boxed<PrepareScatterValue, RunScatterValue>, kCasts},
+    {"aten::scatter.value_out", Boxed<PrepareScatterValue, RunScatterValue>, {}, kCasts},
     {"aten::scatter_add.out", Boxed<PrepareScatterAdd, RunScatterAdd>, kAccumulatorLoops, kCasts},
     {"aten::scatter_reduce.two_out", Boxed<PrepareScatterReduce, RunScatterReduce>,
      kAccumulatorLoops, kCasts},

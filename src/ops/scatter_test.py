@@ -45,8 +45,9 @@ def test_cache_update(rng):
         position = torch.arange(7, 7 + length)
         values = random_tensor(rng, (1, 3, length, 16))
         check_exact("aten::index_put_", cache, [None, None, position], values)
-        check_exact("aten::index_put.out", cache, [None, None, position.int()], values,
-                    expected=torch.ops.aten.index_put(cache, [None, None, position], values))  # fmt: skip
+        want = torch.ops.aten.index_put(cache, [None, None, position], values)
+        narrow = [None, None, position.int()]
+        check_exact("aten::index_put.out", cache, narrow, values, expected=want)
     for name in ("aten::index_put_", "aten::index_put.out"):
         check_exact(name, cache, [None, None, torch.tensor([31])], torch.tensor(2.0))
         check_exact(name, cache, [None, None, torch.tensor([-1])], torch.ones(3, 1, 1))
@@ -108,7 +109,15 @@ def test_accumulation(rng):
         if dtype in (torch.uint8, torch.int8, torch.int16):
             want = (x.long() + exact.long()).to(dtype)  # wraps around
         for name in ("aten::index_put_", "aten::index_put.out"):
-            check(name, x, [rows], values, True, expected=want, rtol=1e-2 if dtype in FLOATS[2:] else None)
+            check(
+                name,
+                x,
+                [rows],
+                values,
+                True,
+                expected=want,
+                rtol=1e-2 if dtype in FLOATS[2:] else None,
+            )
 
 
 @pytest.mark.parametrize("dtype", STORAGE_DTYPES)
@@ -120,7 +129,9 @@ def test_every_dtype(dtype, rng):
         want[row] = values[to]
     check_exact("aten::index_put_", x, [rows], values, expected=want)
     check_exact("aten::index_copy.out", x, 0, rows, values, expected=want)
-    check_exact("aten::scatter.src_out", x, 0, rows[:, None].expand(3, 40).clone(), values, expected=want)
+    check_exact(
+        "aten::scatter.src_out", x, 0, rows[:, None].expand(3, 40).clone(), values, expected=want
+    )
 
 
 def test_index_copy(rng):
@@ -128,13 +139,16 @@ def test_index_copy(rng):
     for dim, n in ((0, 3), (1, 5), (-1, 2), (1, 0)):
         shape = list(x.shape)
         shape[dim] = n
-        check_exact("aten::index_copy.out", x, dim, distinct(rng, n, x.size(dim)), random_tensor(rng, shape))
+        check_exact(
+            "aten::index_copy.out", x, dim, distinct(rng, n, x.size(dim)), random_tensor(rng, shape)
+        )
     check_exact("aten::index_copy.out", torch.tensor(1.0), 0, torch.tensor([0]), torch.tensor(3.0))
 
 
 SCATTERS = [((4, 5, 6), (3, 5, 6), (3, 5, 6), 0), ((4, 5, 6), (4, 9, 6), (4, 9, 6), 1),
-            ((4, 5, 6), (2, 3, 4), (4, 5, 6), -1), ((4, 5), (0, 5), (4, 5), 0), ((7,), (3,), (5,), 0),
-            ((), (), (), 0), ((300, 40), (300, 90), (300, 90), 1)]  # fmt: skip
+            ((4, 5, 6), (2, 3, 4), (4, 5, 6), -1), ((4, 5), (0, 5), (4, 5), 0),
+            ((7,), (3,), (5,), 0), ((), (), (), 0),
+            ((300, 40), (300, 90), (300, 90), 1)]  # fmt: skip
 
 
 def test_scatter(rng):
@@ -145,7 +159,14 @@ def test_scatter(rng):
         check_exact("aten::scatter.src_out", x, dim, index, src)  # the last wins
         check_exact("aten::scatter.value_out", x, dim, index, 2.5)
         check("aten::scatter_add.out", x, dim, index, src)
-        check("aten::scatter_add.out", x, dim, index.int(), src, expected=x.scatter_add(dim, index, src))
+        check(
+            "aten::scatter_add.out",
+            x,
+            dim,
+            index.int(),
+            src,
+            expected=x.scatter_add(dim, index, src),
+        )
     for dtype in ALL_DTYPES:
         x = random_tensor(rng, (3, 4), dtype)
         check_exact("aten::scatter.value_out", x, 1, torch.tensor([[0, 2]]), 1)
@@ -239,7 +260,9 @@ def test_refusals():
     refused("aten::scatter.src_out", [x, 0, along, src.int()], out)
     refused("aten::scatter.src_out", [x, 2, along, src], out)
     refused("aten::scatter.src_out", [x, 0, i, src], out)
-    refused("aten::scatter.src_out", [x, 1, torch.zeros(5, 5, dtype=torch.int64), torch.ones(5, 5)], out)
+    refused(
+        "aten::scatter.src_out", [x, 1, torch.zeros(5, 5, dtype=torch.int64), torch.ones(5, 5)], out
+    )
     refused("aten::scatter_reduce.two_out", [x, 0, along, src, "median"], out)
     with pytest.raises(OperatorError):  # no arithmetic in complex numbers
         z = torch.zeros(2, dtype=torch.complex64)

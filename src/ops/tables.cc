@@ -7,8 +7,8 @@ namespace rushlight::ops {
 
 Span<const Span<const Op>> AllOps() {
   static const Span<const Op> tables[] = {
-      ArithmeticOps(), ConcatOps(),  FactoryOps(), IndexingOps(),   MaskedOps(), PadOps(),
-      PrimOps(),       ScatterOps(), ToCopyOps(),  TriangularOps(), ViewOps(),
+      ArithmeticOps(), ConcatOps(),  FactoryOps(), IndexingOps(), MaskedOps(),     PadOps(),
+      PrimOps(),       ScatterOps(), SearchOps(),  ToCopyOps(),   TriangularOps(), ViewOps(),
   };
   return tables;
 }

@@ -16,6 +16,7 @@ Span<const Op> MaskedOps();
 Span<const Op> PadOps();
 Span<const Op> PrimOps();
 Span<const Op> ScatterOps();
+Span<const Op> SearchOps();
 Span<const Op> ToCopyOps();
 Span<const Op> TriangularOps();
 Span<const Op> ViewOps();

@@ -65,12 +65,12 @@ Error RunCopy(RunContext& c, const Tensor& self, const Tensor& src, bool, Tensor
 constexpr PrepareFn kDimOrderCopy = Boxed<PrepareDimOrderCopy, RunDimOrderCopy>;
 
 constexpr Op kOps[] = {
-    {"aten::_to_copy.out", Boxed<PrepareToCopy, RunToCopy>, kCasts},
-    {"aten::clone.out", Boxed<PrepareClone, RunClone>, kCasts},
-    {"aten::copy.out", Boxed<PrepareCopy, RunCopy>, kCasts},
-    {"aten::copy_", Boxed<PrepareCopyInPlace, RunCopyInPlace>, kCasts},
-    {"dim_order_ops::_clone_dim_order.out", kDimOrderCopy, kCasts},
-    {"dim_order_ops::_to_dim_order_copy.out", kDimOrderCopy, kCasts},
+    {"aten::_to_copy.out", Boxed<PrepareToCopy, RunToCopy>, {}, kCasts},
+    {"aten::clone.out", Boxed<PrepareClone, RunClone>, {}, kCasts},
+    {"aten::copy.out", Boxed<PrepareCopy, RunCopy>, {}, kCasts},
+    {"aten::copy_", Boxed<PrepareCopyInPlace, RunCopyInPlace>, {}, kCasts},
+    {"dim_order_ops::_clone_dim_order.out", kDimOrderCopy, {}, kCasts},
+    {"dim_order_ops::_to_dim_order_copy.out", kDimOrderCopy, {}, kCasts},
 };
 static_assert(SortedUnique(kOps));
 

@@ -64,7 +64,11 @@ def test_no_value_is_lost_on_the_way():
     both([-(2**31), 2**31 - 1, 16777217, -1, 65536], torch.int32, integers + FLOATS)
     both([2049, 65535, 32768, 257], torch.uint16, integers + FLOATS)
     special = [0.0, -0.0, 1e-45, 6e-8, 65504, 65519, 65520, 1e30, -1e30, float("inf"), float("nan")]
-    both(special + [2**-24, 1.00048828125, 1 + 2**-11 + 2**-30], torch.float64, FLOATS + (torch.bool,))
+    both(
+        special + [2**-24, 1.00048828125, 1 + 2**-11 + 2**-30],
+        torch.float64,
+        FLOATS + (torch.bool,),
+    )
     for source in FLOATS:
         both(special, source, FLOATS + (torch.bool,))
     both([1.9, -1.9, 2.5e9, 9.0e15, -0.5], torch.float64, (torch.int64,))

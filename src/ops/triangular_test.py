@@ -21,7 +21,17 @@ SEED = 20261128
 def test_triangles(name):
     rng = torch.Generator().manual_seed(SEED)
     out = f"aten::{name}.out"
-    for shape in ((4, 4), (3, 7), (7, 3), (2, 3, 5, 4), (0, 3), (3, 0), (2, 0, 3, 3), (1, 1), (300, 280)):
+    for shape in (
+        (4, 4),
+        (3, 7),
+        (7, 3),
+        (2, 3, 5, 4),
+        (0, 3),
+        (3, 0),
+        (2, 0, 3, 3),
+        (1, 1),
+        (300, 280),
+    ):
         x = random_tensor(rng, shape)
         for diagonal in (0, 1, -1, 3, -3, 100, -100):
             check(out, x, diagonal, rtol=0, atol=0)

@@ -153,7 +153,9 @@ def test_large_copies(rng):
     check_exact("aten::permute_copy.out", x, [1, 0, 2])
     check_exact("aten::flip.out", x, [0, 1, 2])
     check_exact("aten::view_copy.out", x, [257, 903])
-    check_exact("aten::view_copy.out", in_order(x, (2, 1, 0)), [903, 257], expected=x.reshape(903, 257))
+    check_exact(
+        "aten::view_copy.out", in_order(x, (2, 1, 0)), [903, 257], expected=x.reshape(903, 257)
+    )
 
 
 def test_as_strided(rng):
@@ -161,11 +163,15 @@ def test_as_strided(rng):
     for args in ([(2, 3), (1, 2)], [(2, 3), (6, 1), 5], [(3,), (0,), 23], [(0,), (1,), 99],
                  [(), (), 7], [(5, 4), (4, 1), None]):  # fmt: skip
         check_exact("aten::as_strided_copy.out", x, *args)
-    for args in ([(2, 3), (12, 6)], [(25,), (1,)], [(1,), (1,), 24], [(2,), (-1,), 5], [(2,), (1, 1)],
-                 [(2,), (INT_MAX,)], [(3, 3), (2**62, 2**62)], [(1,), (1,), -1], [(1,), (1,), INT_MAX],
-                 [(2,), (1,), INT_MAX], [(-1,), (1,)]):  # fmt: skip
+    for args in ([(2, 3), (12, 6)], [(25,), (1,)], [(1,), (1,), 24], [(2,), (-1,), 5],
+                 [(2,), (1, 1)], [(2,), (INT_MAX,)], [(3, 3), (2**62, 2**62)], [(1,), (1,), -1],
+                 [(1,), (1,), INT_MAX], [(2,), (1,), INT_MAX], [(-1,), (1,)]):  # fmt: skip
         with pytest.raises(OperatorError):
-            run("aten::as_strided_copy.out", [x, *args], [torch.empty(tuple(max(s, 0) for s in args[0]))])
+            run(
+                "aten::as_strided_copy.out",
+                [x, *args],
+                [torch.empty(tuple(max(s, 0) for s in args[0]))],
+            )
 
 
 @pytest.mark.filterwarnings("ignore:ComplexHalf")
@@ -260,7 +266,11 @@ def test_far_beyond_the_edge(rng):
 
 def test_refuses_other_dtypes():
     with pytest.raises(OperatorError):
-        run("aten::permute_copy.out", [torch.zeros(2, 3), [1, 0]], [torch.zeros(3, 2, dtype=torch.int32)])
+        run(
+            "aten::permute_copy.out",
+            [torch.zeros(2, 3), [1, 0]],
+            [torch.zeros(3, 2, dtype=torch.int32)],
+        )
     with pytest.raises(OperatorError):
         run("aten::view_copy.out", [torch.zeros(2, 3), [6]], [torch.zeros(6, dtype=torch.float64)])
 

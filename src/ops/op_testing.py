@@ -165,7 +165,7 @@ def check(name: str, *args, rtol=None, atol=None, expected=None, **kwargs):
     """Compares the operator with PyTorch on these arguments.  `expected` replaces PyTorch's result
     (a tensor, or a tuple of what the schema returns)."""
     if expected is None:
-        expected = torch_result(name, args, kwargs)
+        expected = _torch_result(name, args, kwargs)
     results = expected if isinstance(expected, (list, tuple)) else [expected]
     if any(a.is_out for a in _overload(name)._schema.arguments):
         outputs = [
@@ -189,7 +189,7 @@ def describe(a) -> str:
     return repr(a)
 
 
-def torch_result(name, args, kwargs):
+def _torch_result(name, args, kwargs):
     """PyTorch's own out variant, given empty outputs to resize; in the layout that the functional
     operator would choose."""
     overload = _overload(name)

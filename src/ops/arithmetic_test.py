@@ -4,15 +4,9 @@
 
 import pytest
 import torch
+
 from op_testing import (
-    ALL_DTYPES,
-    FLOATS,
-    OperatorError,
-    broadcast_pairs,
-    channels_last,
-    check,
-    random_tensor,
-    run,
+    ALL_DTYPES, FLOATS, OperatorError, broadcast_pairs, channels_last, check, random_tensor, run,
 )  # fmt: skip
 
 SEED = 20261123

@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 
 import torch
+
 from rushlight import _native
 
 DTYPE_NUMBER = {

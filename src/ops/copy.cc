@@ -3,8 +3,6 @@
 
 #include "src/ops/copy.h"
 
-#include <cstring>
-
 #include "src/kernels/copy/copy.h"
 #include "src/ops/elementwise.h"  // ComputeType
 #include "src/ops/loop_nest.h"
@@ -33,6 +31,15 @@ class MemoryOrder {
   size_t rank_;
   uint8_t dims_[kMaxRank];
 };
+
+// The loops over `to` in the order of its memory.
+LoopNest NestOf(const View& to, const View& from) {
+  LoopNest nest(to.shape(), MemoryOrder(to).span());
+  nest.AddOperand(to.strides);
+  nest.AddOperand(from.strides);
+  nest.Finish();
+  return nest;
+}
 
 // Where the innermost loop writes neighbours and another loop reads neighbours, the nest is a
 // transposition: that other loop, or 0.
@@ -103,10 +110,7 @@ Error ResizeAs(Tensor& out, const View& view) {
 
 Error Copy(Context& context, const View& to, const View& from) {
   if (to.empty()) return kOk;
-  LoopNest nest(to.shape(), MemoryOrder(to).span());
-  nest.AddOperand(to.strides);
-  nest.AddOperand(from.strides);
-  nest.Finish();
+  const LoopNest nest = NestOf(to, from);
   if (const size_t t = TransposedLoop(nest)) return CopyTiles(context, nest, t, to, from);
   return context.ParallelFor(
       nest.numel(), CopyGrain(to.element_size), [&](size_t begin, size_t end) {
@@ -198,10 +202,7 @@ Error CopyConverted(Context& context, const Conversion& conversion, const View& 
                     const View& from) {
   if (conversion.identity()) return Copy(context, to, from);
   if (to.empty()) return kOk;
-  LoopNest nest(to.shape(), MemoryOrder(to).span());
-  nest.AddOperand(to.strides);
-  nest.AddOperand(from.strides);
-  nest.Finish();
+  const LoopNest nest = NestOf(to, from);
   const int64_t to_stride = nest.inner_stride(0);
   const int64_t from_stride = nest.inner_stride(1);
   return context.ParallelFor(

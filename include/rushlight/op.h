@@ -122,7 +122,7 @@ using PrepareFn = Error (*)(PrepareContext&, const Args&, Prepared*);
 struct Op {
   const char* name;  // "aten::add.out"
   PrepareFn prepare;
-  Span<const Loop> loops;
+  Span<const Loop> loops = {};
   Span<const Loop> casts = {};  // conversions, which many operators share
 };
 

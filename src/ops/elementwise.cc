@@ -176,22 +176,28 @@ Error CheckFits(std::initializer_list<Operand> operands, DType common) {
 
 Error BroadcastShape(std::initializer_list<Operand> inputs, Shape* shape) {
   shape->rank = 0;
-  for (const Operand& input : inputs) {
-    if (input.sizes().size() > shape->rank) shape->rank = input.sizes().size();
-  }
-  for (size_t d = 0; d < shape->rank; ++d) shape->sizes[d] = 1;
   size_t i = 0;
   for (const Operand& input : inputs) {
-    const Span<const int32_t> own = input.sizes();
-    for (size_t d = 0; d < own.size(); ++d) {
-      int32_t& size = shape->sizes[shape->rank - own.size() + d];
-      if (size == 1) {
-        size = own[d];
-      } else if (own[d] != 1 && own[d] != size) {
-        return Error(Reason::kBroadcast, Error::kNone, own[d], size).WithArgument(i);
-      }
-    }
+    const Error error = Broadcast(input.sizes(), shape);
+    if (!error.ok()) return error.WithArgument(i);
     ++i;
+  }
+  return kOk;
+}
+
+Error Broadcast(Span<const int32_t> sizes, Shape* shape) {
+  while (shape->rank < sizes.size()) {
+    for (size_t d = shape->rank++; d > 0; --d) shape->sizes[d] = shape->sizes[d - 1];
+    shape->sizes[0] = 1;
+  }
+  for (size_t d = 0; d < sizes.size(); ++d) {
+    int32_t& size = shape->sizes[shape->rank - sizes.size() + d];
+    if (size == 1) {
+      size = sizes[d];
+    } else {
+      RL_CHECK(sizes[d] == 1 || sizes[d] == size, Reason::kBroadcast, Error::kNone, sizes[d],
+               size);
+    }
   }
   return kOk;
 }

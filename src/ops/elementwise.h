@@ -87,6 +87,8 @@ struct Shape {
   Span<const int32_t> span() const { return {sizes, rank}; }
 };
 Error BroadcastShape(std::initializer_list<Operand> inputs, Shape* shape);
+// Widens `shape` to what it and `sizes` broadcast to.  Requires: sizes.size() <= kMaxRank.
+Error Broadcast(Span<const int32_t> sizes, Shape* shape);
 
 // ---------------------------------------------------------------------------------------------
 // Signatures.

@@ -5,14 +5,24 @@
 
 namespace rushlight::ops {
 
-LoopNest::LoopNest(const Tensor& out) : out_rank_(out.rank()), out_(out) {
-  const Span<const uint8_t> order = out.dim_order();
-  for (size_t j = out.rank(); j-- > 0;) {
+LoopNest::LoopNest(const Tensor& out) : out_rank_(out.rank()) {
+  for (size_t d = 0; d < out_rank_; ++d) out_size_[d] = out.size(d);
+  AddLoops(out.dim_order());
+}
+
+LoopNest::LoopNest(Span<const int64_t> sizes, Span<const uint8_t> order)
+    : out_rank_(sizes.size()) {
+  for (size_t d = 0; d < out_rank_; ++d) out_size_[d] = sizes[d];
+  AddLoops(order);
+}
+
+void LoopNest::AddLoops(Span<const uint8_t> order) {
+  for (size_t j = out_rank_; j-- > 0;) {
     const size_t d = order.empty() ? j : order[j];
-    numel_ *= static_cast<size_t>(out.size(d));
-    if (out.size(d) == 1) continue;
+    numel_ *= static_cast<size_t>(out_size_[d]);
+    if (out_size_[d] == 1) continue;
     dim_[rank_] = static_cast<uint8_t>(d);
-    size_[rank_++] = out.size(d);
+    size_[rank_++] = out_size_[d];
   }
 }
 
@@ -27,8 +37,8 @@ Error LoopNest::AddBroadcast(Span<const int32_t> sizes, const int64_t* strides) 
   int64_t stretched[kMaxRank] = {};
   const size_t skip = out_rank_ - sizes.size();
   for (size_t d = 0; d < sizes.size(); ++d) {
-    RL_CHECK(sizes[d] == 1 || sizes[d] == out_.size(skip + d), Reason::kBroadcast, Error::kNone,
-             sizes[d], out_.size(skip + d));
+    RL_CHECK(sizes[d] == 1 || sizes[d] == out_size_[skip + d], Reason::kBroadcast, Error::kNone,
+             sizes[d], out_size_[skip + d]);
     stretched[skip + d] = sizes[d] == 1 ? 0 : strides[d];
   }
   AddOperand(stretched);

@@ -18,12 +18,16 @@ from rushlight import _native
 
 DTYPE_NUMBER = {
     torch.uint8: 0, torch.int8: 1, torch.int16: 2, torch.int32: 3, torch.int64: 4,
-    torch.float16: 5, torch.float32: 6, torch.float64: 7, torch.bool: 11, torch.bfloat16: 15,
-    torch.uint16: 27, torch.uint32: 28, torch.uint64: 29,
+    torch.float16: 5, torch.float32: 6, torch.float64: 7, torch.complex32: 8, torch.complex64: 9,
+    torch.complex128: 10, torch.bool: 11, torch.bfloat16: 15, torch.uint16: 27, torch.uint32: 28,
+    torch.uint64: 29,
 }  # fmt: skip
 FLOATS = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
 INTEGERS = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
 ALL_DTYPES = FLOATS + INTEGERS + (torch.bool,)
+UNSIGNED = (torch.uint16, torch.uint32, torch.uint64)
+COMPLEX = (torch.complex64, torch.complex128)
+STORAGE_DTYPES = ALL_DTYPES + UNSIGNED + COMPLEX  # what can be moved
 
 # Relative and absolute, for one rounding of an operator that computes in float32 or wider.
 TOLERANCE = {
@@ -147,10 +151,10 @@ def _garbage_like(t: torch.Tensor) -> torch.Tensor:
 def assert_close(actual, expected, rtol=None, atol=None, what=""):
     assert actual.dtype == expected.dtype, f"{what}: {actual.dtype} is not {expected.dtype}"
     assert actual.shape == expected.shape, f"{what}: {actual.shape} is not {expected.shape}"
-    if not expected.dtype.is_floating_point:
+    if not expected.dtype.is_floating_point and not expected.dtype.is_complex:
         assert torch.equal(actual, expected), f"{what}:\n{actual}\nis not\n{expected}"
         return
-    default = TOLERANCE[expected.dtype]
+    default = TOLERANCE.get(expected.dtype, (0, 0))
     torch.testing.assert_close(
         actual, expected, rtol=default[0] if rtol is None else rtol,
         atol=default[1] if atol is None else atol, equal_nan=True,
@@ -163,9 +167,14 @@ def check(name: str, *args, rtol=None, atol=None, expected=None, **kwargs):
     if expected is None:
         expected = _torch_result(name, args, kwargs)
     results = expected if isinstance(expected, (list, tuple)) else [expected]
-    outputs = [
-        [_garbage_like(t) for t in r] if isinstance(r, (list, tuple)) else _garbage_like(r) for r in results
-    ]
+    if any(a.is_out for a in _overload(name)._schema.arguments):
+        outputs = [
+            [_garbage_like(t) for t in r] if isinstance(r, (list, tuple)) else _garbage_like(r)
+            for r in results
+        ]
+    else:  # an in-place operator
+        outputs = [args[0].clone()]
+        args = (outputs[0], *args[1:])
     shapes = run(name, args, outputs, kwargs)
     flat = lambda xs: [t for x in xs for t in (x if isinstance(x, (list, tuple)) else [x])]  # noqa: E731
     what = f"{name}({', '.join(describe(a) for a in args)}, {kwargs})"
@@ -230,6 +239,8 @@ def random_tensor(generator, shape, dtype=torch.float32, low=-4, high=5):
     """Values that every dtype holds; floats get fractions."""
     if dtype == torch.bool:
         return torch.randint(0, 2, shape, generator=generator).to(torch.bool)
+    if dtype.is_complex:
+        return torch.randn(shape, dtype=torch.complex128, generator=generator).to(dtype)
     if dtype.is_floating_point:
         return torch.empty(shape, dtype=torch.float64).uniform_(low, high, generator=generator).to(dtype)
     if dtype in (torch.uint8, torch.uint16, torch.uint32, torch.uint64):
@@ -253,6 +264,12 @@ def broadcast_pairs(generator, count=12, max_rank=4, max_size=6):
         drop = int(torch.randint(0, rank + 1, (), generator=generator))
         pairs.append((tuple(a), tuple(b[drop:])))
     return pairs
+
+
+def in_order(t: torch.Tensor, order) -> torch.Tensor:
+    """The same tensor with its dimensions in this order in memory, outermost first."""
+    inverse = [list(order).index(d) for d in range(t.dim())]
+    return t.permute(*order).contiguous().permute(*inverse) if t.dim() else t
 
 
 def channels_last(t: torch.Tensor) -> torch.Tensor:

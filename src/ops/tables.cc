@@ -6,8 +6,10 @@
 namespace rushlight::ops {
 
 Span<const Span<const Op>> AllOps() {
-  static const Span<const Op> tables[] = {ActivationOps(), ArithmeticOps(), LogicOps(), PrimOps(),
-                                          UnaryOps()};
+  static const Span<const Op> tables[] = {
+      ActivationOps(), ArithmeticOps(), ConcatOps(),     FactoryOps(), IndexingOps(),
+      LogicOps(),      MaskedOps(),     PadOps(),        PrimOps(),    ScatterOps(),
+      SearchOps(),     ToCopyOps(),     TriangularOps(), UnaryOps(),   ViewOps()};
   return tables;
 }
 

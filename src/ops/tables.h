@@ -10,8 +10,18 @@ namespace rushlight::ops {
 
 Span<const Op> ActivationOps();
 Span<const Op> ArithmeticOps();
+Span<const Op> ConcatOps();
+Span<const Op> FactoryOps();
+Span<const Op> IndexingOps();
 Span<const Op> LogicOps();
+Span<const Op> MaskedOps();
+Span<const Op> PadOps();
 Span<const Op> PrimOps();
+Span<const Op> ScatterOps();
+Span<const Op> SearchOps();
+Span<const Op> ToCopyOps();
+Span<const Op> TriangularOps();
 Span<const Op> UnaryOps();
+Span<const Op> ViewOps();
 
 }  // namespace rushlight::ops

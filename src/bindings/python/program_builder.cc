@@ -25,9 +25,10 @@ using rushlight::compiler::TensorSpec;
 namespace rushlight::python {
 namespace {
 
-// A ProgramBuilder that keeps the Python owners of its bytes alive.
-struct Builder {
-  Builder(size_t segment_alignment, size_t constant_alignment)
+// A ProgramBuilder that keeps the Python owners of its bytes alive.  (Names differ from file to file:
+// nanobind takes types of equal names for one.)
+struct ProgramWriter {
+  ProgramWriter(size_t segment_alignment, size_t constant_alignment)
       : builder(ProgramAlignment{segment_alignment, constant_alignment}) {}
 
   ProgramBuilder::Bytes Keep(uintptr_t address, size_t size, nb::object owner) {
@@ -82,7 +83,7 @@ struct Found {
 };
 
 // Loads every method as a device would, and tells all that stands in the way.
-nb::dict Check(Builder& b) {
+nb::dict Check(ProgramWriter& b) {
   Image image(b.builder);
   if (image.pages == nullptr) Raise(Error(Reason::kHeap, Error::kNone, static_cast<int64_t>(image.size)));
   Result<Program> program = Program::LoadInPlace({image.pages, image.size});
@@ -158,30 +159,30 @@ void BindProgramBuilder(nb::module_& m) {
       .def("set_trees", &MethodBuilder::SetTrees)
       .def("set_memory", &MethodBuilder::SetMemory);
 
-  nb::class_<Builder>(m, "ProgramBuilder",
+  nb::class_<ProgramWriter>(m, "ProgramBuilder",
                       "Writes a program file.  Bytes are referred to until then: (address, size, owner).")
       .def(nb::init<size_t, size_t>(), nb::arg("segment_alignment") = 128,
            nb::arg("constant_alignment") = 16)
       .def(
           "add_method",
-          [](Builder& b, const std::string& name) {
+          [](ProgramWriter& b, const std::string& name) {
             return std::make_unique<MethodBuilder>(b.builder.AddMethod(name));
           },
           nb::keep_alive<0, 1>())
       .def("add_constant",
-           [](Builder& b, uintptr_t address, size_t size, nb::object owner) {
+           [](ProgramWriter& b, uintptr_t address, size_t size, nb::object owner) {
              return b.builder.AddConstant(b.Keep(address, size, std::move(owner)));
            })
       .def("add_initial_state",
-           [](Builder& b, uintptr_t address, size_t size, nb::object owner) {
+           [](ProgramWriter& b, uintptr_t address, size_t size, nb::object owner) {
              return b.builder.AddInitialState(b.Keep(address, size, std::move(owner)));
            })
       .def("add_named_data",
-           [](Builder& b, const std::string& key, const nb::bytes& bytes, size_t alignment) {
+           [](ProgramWriter& b, const std::string& key, const nb::bytes& bytes, size_t alignment) {
              b.builder.AddNamedData(key, b.Keep(bytes), alignment);
            })
       .def("add_delegate",
-           [](Builder& b, MethodBuilder& method, const std::string& id, const nb::bytes& payload,
+           [](ProgramWriter& b, MethodBuilder& method, const std::string& id, const nb::bytes& payload,
               const std::vector<std::pair<std::string, nb::bytes>>& specs, bool inline_payload) {
              std::vector<std::pair<std::string, std::string>> copied;
              for (const auto& [key, value] : specs) {
@@ -190,7 +191,7 @@ void BindProgramBuilder(nb::module_& m) {
              return b.builder.AddDelegate(method, id, b.Keep(payload), copied, inline_payload);
            })
       .def("write_file",
-           [](Builder& b, const std::string& path) {
+           [](ProgramWriter& b, const std::string& path) {
              Error error;
              {
                nb::gil_scoped_release release;
@@ -199,7 +200,7 @@ void BindProgramBuilder(nb::module_& m) {
              if (!error.ok()) Raise(error);
            })
       .def("to_bytes",
-           [](Builder& b) {
+           [](ProgramWriter& b) {
              const std::vector<uint8_t> bytes = b.builder.ToBytes();
              return nb::bytes(bytes.data(), bytes.size());
            })

@@ -1,0 +1,55 @@
+# Copyright (c) The Rushlight authors.
+# SPDX-License-Identifier: BSD-3-Clause
+"""Reading models for export: Hugging Face folders, and GGUF files by our own reader."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+
+from rushlight.transformers.text_generation import TextAssets
+
+
+def load_text_model(path, dtype: str = "float32") -> tuple[torch.nn.Module, TextAssets]:
+    """A causal language model in eval mode, and its tokenizer and chat template.  `path`: a folder with
+    config.json and weights, a GGUF file, or a name that Transformers resolves.
+
+    Raises OSError or ValueError where there is no such model.
+    """
+    path = Path(path)
+    torch_dtype = getattr(torch, dtype)
+    if path.suffix == ".gguf":
+        from rushlight.transformers.gguf_model import load_gguf
+
+        return load_gguf(path, torch_dtype)
+    from transformers import AutoModelForCausalLM
+
+    model = AutoModelForCausalLM.from_pretrained(str(path), dtype=torch_dtype).eval()
+    return model, read_assets(path)
+
+
+def read_assets(folder: Path) -> TextAssets:
+    """tokenizer.json, tokenizer_config.json and the chat template of a folder, as far as they are there."""
+    assets = TextAssets()
+    tokenizer = folder / "tokenizer.json"
+    if tokenizer.exists():
+        assets.tokenizer = tokenizer.read_bytes()
+    config = folder / "tokenizer_config.json"
+    if config.exists():
+        assets.tokenizer_config = json.loads(config.read_text(encoding="utf-8"))
+    template = folder / "chat_template.jinja"
+    if template.exists():
+        assets.chat_template = template.read_text(encoding="utf-8")
+    elif assets.tokenizer_config is not None:
+        assets.chat_template = _template(assets.tokenizer_config.pop("chat_template", None))
+    return assets
+
+
+def _template(value) -> str | None:
+    """One template, or the default one of several."""
+    if isinstance(value, list):
+        by_name = {t["name"]: t["template"] for t in value}
+        return by_name.get("default") or next(iter(by_name.values()), None)
+    return value

@@ -81,6 +81,9 @@ class PrepareContext {
 
   // Puts the loop for (in, out) into `slot`, or fails with kNoKernelForDType.
   Error UseLoop(size_t slot, DType in, DType out);
+  // The same, among the shared loops (Op::casts) only: where the operator's own loops may have the
+  // same two dtypes and do something else.
+  Error UseCast(size_t slot, DType in, DType out);
   const Loop* FindLoop(DType in, DType out) const;
   // Asks for scratch memory; the largest request counts.
   void NeedScratch(size_t bytes) {

@@ -7,21 +7,35 @@
 
 namespace rushlight {
 
-const Loop* PrepareContext::FindLoop(DType in, DType out) const {
-  for (const Span<const Loop>& loops : {op_.loops, op_.casts}) {
-    for (const Loop& loop : loops) {
-      if (loop.in == in && loop.out == out) return &loop;
-    }
+namespace {
+
+const Loop* Find(Span<const Loop> loops, DType in, DType out) {
+  for (const Loop& loop : loops) {
+    if (loop.in == in && loop.out == out) return &loop;
   }
   return nullptr;
 }
 
-Error PrepareContext::UseLoop(size_t slot, DType in, DType out) {
-  const Loop* loop = FindLoop(in, out);
+Error Use(const Loop* loop, DType in, DType out, const Loop** slot) {
   RL_CHECK(loop != nullptr, Reason::kNoKernelForDType, Error::kNone, static_cast<int64_t>(in),
            static_cast<int64_t>(out));
-  prepared_->loops[slot] = loop;
+  *slot = loop;
   return kOk;
+}
+
+}  // namespace
+
+const Loop* PrepareContext::FindLoop(DType in, DType out) const {
+  const Loop* own = Find(op_.loops, in, out);
+  return own != nullptr ? own : Find(op_.casts, in, out);
+}
+
+Error PrepareContext::UseLoop(size_t slot, DType in, DType out) {
+  return Use(FindLoop(in, out), in, out, &prepared_->loops[slot]);
+}
+
+Error PrepareContext::UseCast(size_t slot, DType in, DType out) {
+  return Use(Find(op_.casts, in, out), in, out, &prepared_->loops[slot]);
 }
 
 const Op* FindOp(Span<const Span<const Op>> tables, std::string_view name) {

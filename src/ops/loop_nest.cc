@@ -5,14 +5,13 @@
 
 namespace rushlight::ops {
 
-LoopNest::LoopNest(const Tensor& out) : out_rank_(out.rank()), out_(out) {
-  const Span<const uint8_t> order = out.dim_order();
-  for (size_t j = out.rank(); j-- > 0;) {
+LoopNest::LoopNest(Span<const int32_t> sizes, Span<const uint8_t> order) : out_sizes_(sizes) {
+  for (size_t j = sizes.size(); j-- > 0;) {
     const size_t d = order.empty() ? j : order[j];
-    numel_ *= static_cast<size_t>(out.size(d));
-    if (out.size(d) == 1) continue;
+    numel_ *= static_cast<size_t>(sizes[d]);
+    if (sizes[d] == 1) continue;
     dim_[rank_] = static_cast<uint8_t>(d);
-    size_[rank_++] = out.size(d);
+    size_[rank_++] = sizes[d];
   }
 }
 
@@ -22,16 +21,16 @@ void LoopNest::AddOperand(const int64_t* strides) {
 }
 
 Error LoopNest::AddBroadcast(const Tensor& tensor) {
-  RL_CHECK(tensor.rank() <= out_rank_, Reason::kOutputRank, Error::kNone,
-           static_cast<int64_t>(out_rank_), static_cast<int64_t>(tensor.rank()));
+  RL_CHECK(tensor.rank() <= out_sizes_.size(), Reason::kOutputRank, Error::kNone,
+           static_cast<int64_t>(out_sizes_.size()), static_cast<int64_t>(tensor.rank()));
   int64_t own[kMaxRank];
   int64_t strides[kMaxRank] = {};
   ComputeStrides(tensor, own);
-  const size_t skip = out_rank_ - tensor.rank();
+  const size_t skip = out_sizes_.size() - tensor.rank();
   for (size_t d = 0; d < tensor.rank(); ++d) {
     const int32_t size = tensor.size(d);
-    RL_CHECK(size == 1 || size == out_.size(skip + d), Reason::kBroadcast, Error::kNone, size,
-             out_.size(skip + d));
+    RL_CHECK(size == 1 || size == out_sizes_[skip + d], Reason::kBroadcast, Error::kNone, size,
+             out_sizes_[skip + d]);
     strides[skip + d] = size == 1 ? 0 : own[d];
   }
   AddOperand(strides);

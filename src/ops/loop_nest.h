@@ -19,7 +19,10 @@ inline constexpr size_t kMaxNestOperands = 4;
 class LoopNest {
  public:
   // Loops over `out`, which is dense in its own order.
-  explicit LoopNest(const Tensor& out);
+  explicit LoopNest(const Tensor& out) : LoopNest(out.sizes(), out.dim_order()) {}
+  // Loops over these sizes, outermost first in `order` (empty: 0, 1, 2, ...).  `sizes` must outlive
+  // the calls of AddBroadcast.
+  explicit LoopNest(Span<const int32_t> sizes, Span<const uint8_t> order = {});
 
   // Adds an operand that element (i0, i1, ...) of the output reads at sum(i_d * strides[d]);
   // strides are in elements, one for each dimension of the output.
@@ -58,8 +61,7 @@ class LoopNest {
   size_t operands_ = 0;
   size_t numel_ = 1;
   uint8_t dim_[kMaxRank];   // loop, innermost first, to dimension of the output (until Finish)
-  size_t out_rank_;
-  const Tensor& out_;
+  Span<const int32_t> out_sizes_;
   int64_t size_[kMaxRank];
   int64_t stride_[kMaxNestOperands][kMaxRank];
 };

@@ -10,6 +10,7 @@ namespace rushlight::ops {
 
 Span<const Op> ArithmeticOps();
 Span<const Op> PrimOps();
+Span<const Op> ReduceOps();
 
 // All of them.
 Span<const Span<const Op>> AllOps();

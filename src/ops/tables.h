@@ -8,9 +8,11 @@
 
 namespace rushlight::ops {
 
+Span<const Op> ArgReduceOps();
 Span<const Op> ArithmeticOps();
 Span<const Op> PrimOps();
 Span<const Op> ReduceOps();
+Span<const Op> StatisticsOps();
 
 // All of them.
 Span<const Span<const Op>> AllOps();

@@ -73,8 +73,7 @@ template <class F, class C, class T>
 T FoldRow(T identity, const T* x, size_t n, T parameter, F f, C combine) {
   T result = identity;
   const T* rest = x + n / kLanes<T> * kLanes<T>;
-#pragma GCC unroll 1
-  for (size_t i = 0; i < n % kLanes<T>; ++i) result = f(result, rest[i], parameter);
+  for (; rest != x + n; ++rest) result = f(result, *rest, parameter);
   if (n < kLanes<T>) return result;
 
   using L = Lanes<T, kLanes<T>>;

@@ -241,37 +241,47 @@ struct ArgBest {
 struct ArgMaximum : ArgBest<Maximum> {};
 struct ArgMinimum : ArgBest<Minimum> {};
 
-// Mean and sum of squares about it, in two passes over the piece; pieces are joined as if they were
-// one (Chan, Golub and LeVeque).
+// Mean and sum of squares about it.  A first mean of the piece, rounded to T, is a centre near
+// enough to it that the sums about the centre are accurate; they give the mean to more digits.
+// Pieces are joined as if they were one (Chan, Golub and LeVeque).
 struct Moments {
-  struct SquareAbout : Additive<SquareAbout> {
+  struct SumAbout : Additive<SumAbout> {
     template <class V>
-    static V Step(V acc, V x, V mean) {
-      return acc + (x - mean) * (x - mean);
+    static V Step(V acc, V x, V center) {
+      return acc + (x - center);
+    }
+  };
+  struct SquaresAbout : Additive<SquaresAbout> {
+    template <class V>
+    static V Step(V acc, V x, V center) {
+      return acc + (x - center) * (x - center);
     }
   };
 
   template <class T>
   static void Initialize(const Target<T>& t) {
     *t.state = 0;
-    *static_cast<double*>(t.beside) = 0;
+    *static_cast<double*>(t.beside) = std::numeric_limits<double>::quiet_NaN();
   }
   template <class P, class T = typename P::T>
   static void Update(const P& piece, const Target<T>& t) {
     auto* mean = static_cast<double*>(t.beside);
     const auto n = static_cast<double>(piece.n);
-    const double before = static_cast<double>(t.position);
-    const T unused[P::kOutputs] = {};
+    const auto before = static_cast<double>(t.position);
+    T center[P::kOutputs] = {};
     T sum[P::kOutputs];
-    piece.template Fold<Sum>(unused, sum);
-    T center[P::kOutputs];
-    for (size_t i = 0; i < P::kOutputs; ++i) center[i] = static_cast<T>(sum[i] / n);
     T squares[P::kOutputs];
-    piece.template Fold<SquareAbout>(center, squares);
+    piece.template Fold<Sum>(center, sum);
+    for (size_t i = 0; i < P::kOutputs; ++i) center[i] = static_cast<T>(sum[i] / n);
+    piece.template Fold<SumAbout>(center, sum);
+    piece.template Fold<SquaresAbout>(center, squares);
     for (size_t i = 0; i < P::kOutputs; ++i) {
-      const double delta = center[i] - mean[i];
-      mean[i] += delta * (n / (before + n));
-      t.state[i] += squares[i] + delta * delta * (before * n / (before + n));
+      const double error = sum[i] / n;
+      const double spread = squares[i] - sum[i] * error;
+      const double previous = t.position == 0 ? 0 : mean[i];
+      const double delta = center[i] + error - previous;
+      mean[i] = previous + delta * (n / (before + n));
+      t.state[i] += (spread < 0 ? 0 : spread) + delta * delta * (before * n / (before + n));
     }
   }
 };
@@ -406,6 +416,11 @@ void FoldNorm(const FoldArgs& a) {
   if (a.parameter == Highest<double>()) return Fold<AbsoluteMaximum, double>(a);
   if (a.parameter == Lowest<double>()) return Fold<AbsoluteMinimum, double>(a);
   return Fold<PowerSum, double>(a);
+}
+
+double NormRoot(double state, double p) {
+  if (p == 0 || std::isinf(p)) return state;
+  return p == 2 ? std::sqrt(state) : p == 1 ? state : std::pow(state, 1 / p);
 }
 
 template void Fold<Sum, float>(const FoldArgs&);

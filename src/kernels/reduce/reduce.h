@@ -58,5 +58,6 @@ struct LogSumExp;
 // The state of a p-norm before its root: the number of elements that are not zero for p == 0, the
 // greatest (least) absolute value for p == infinity (-infinity).
 void FoldNorm(const FoldArgs& a);
+double NormRoot(double state, double p);
 
 }  // namespace rushlight::kernels

@@ -35,6 +35,7 @@ namespace rushlight {
 struct Loop {
   DType in;
   DType out;
+  uint8_t variant;  // tells the functions of one operator apart: a rounding mode, an approximation
   void (*fn)(const void* args);
 };
 
@@ -48,8 +49,8 @@ struct LoopThunk<Fn> {
 };
 }  // namespace internal
 template <auto Fn>
-constexpr Loop MakeLoop(DType in, DType out) {
-  return {in, out, &internal::LoopThunk<Fn>::Call};
+constexpr Loop MakeLoop(DType in, DType out, uint8_t variant = 0) {
+  return {in, out, variant, &internal::LoopThunk<Fn>::Call};
 }
 
 class RunContext;
@@ -80,11 +81,10 @@ class PrepareContext {
       : threads(max_tasks), op_(op), prepared_(prepared) {}
 
   // Puts the loop for (in, out) into `slot`, or fails with kNoKernelForDType.
-  Error UseLoop(size_t slot, DType in, DType out);
-  // The same, among the shared loops (Op::casts) only: where the operator's own loops may have the
-  // same two dtypes and do something else.
+  Error UseLoop(size_t slot, DType in, DType out, uint8_t variant = 0);
+  // The same for the row's casts.  Apart, since loops and casts take different arguments.
   Error UseCast(size_t slot, DType in, DType out);
-  const Loop* FindLoop(DType in, DType out) const;
+  const Loop* FindLoop(DType in, DType out, uint8_t variant = 0) const;
   // Asks for scratch memory; the largest request counts.
   void NeedScratch(size_t bytes) {
     if (bytes > prepared_->scratch_bytes) prepared_->scratch_bytes = bytes;
@@ -93,6 +93,8 @@ class PrepareContext {
   const size_t threads;  // most tasks that ParallelFor will run at once
 
  private:
+  Error Use(const Loop* loop, size_t slot, DType in, DType out);
+
   const Op& op_;
   Prepared* prepared_;
 };
@@ -121,7 +123,7 @@ struct Op {
   const char* name;  // "aten::add.out"
   PrepareFn prepare;
   Span<const Loop> loops;
-  Span<const Loop> casts = {};  // loops that many operators share
+  Span<const Loop> casts = {};  // conversions, which many operators share
 };
 
 // Rows must be sorted by name; static_assert(SortedUnique(kOps)) makes a duplicate a compile error.

@@ -3,39 +3,34 @@
 
 #include "rushlight/op.h"
 
-#include <initializer_list>
-
 namespace rushlight {
 
 namespace {
-
-const Loop* Find(Span<const Loop> loops, DType in, DType out) {
+const Loop* Find(Span<const Loop> loops, DType in, DType out, uint8_t variant) {
   for (const Loop& loop : loops) {
-    if (loop.in == in && loop.out == out) return &loop;
+    if (loop.in == in && loop.out == out && loop.variant == variant) return &loop;
   }
   return nullptr;
 }
-
-Error Use(const Loop* loop, DType in, DType out, const Loop** slot) {
-  RL_CHECK(loop != nullptr, Reason::kNoKernelForDType, Error::kNone, static_cast<int64_t>(in),
-           static_cast<int64_t>(out));
-  *slot = loop;
-  return kOk;
-}
-
 }  // namespace
 
-const Loop* PrepareContext::FindLoop(DType in, DType out) const {
-  const Loop* own = Find(op_.loops, in, out);
-  return own != nullptr ? own : Find(op_.casts, in, out);
+const Loop* PrepareContext::FindLoop(DType in, DType out, uint8_t variant) const {
+  return Find(op_.loops, in, out, variant);
 }
 
-Error PrepareContext::UseLoop(size_t slot, DType in, DType out) {
-  return Use(FindLoop(in, out), in, out, &prepared_->loops[slot]);
+Error PrepareContext::UseLoop(size_t slot, DType in, DType out, uint8_t variant) {
+  return Use(FindLoop(in, out, variant), slot, in, out);
 }
 
 Error PrepareContext::UseCast(size_t slot, DType in, DType out) {
-  return Use(Find(op_.casts, in, out), in, out, &prepared_->loops[slot]);
+  return Use(Find(op_.casts, in, out, 0), slot, in, out);
+}
+
+Error PrepareContext::Use(const Loop* loop, size_t slot, DType in, DType out) {
+  RL_CHECK(loop != nullptr, Reason::kNoKernelForDType, Error::kNone, static_cast<int64_t>(in),
+           static_cast<int64_t>(out));
+  prepared_->loops[slot] = loop;
+  return kOk;
 }
 
 const Op* FindOp(Span<const Span<const Op>> tables, std::string_view name) {

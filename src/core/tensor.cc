@@ -62,11 +62,11 @@ bool Tensor::IsContiguous() const {
 
 void ComputeStrides(const Tensor& tensor, int64_t* strides) {
   const Span<const uint8_t> order = tensor.dim_order();
-  int64_t stride = 1;
+  uint64_t stride = 1;  // wraps around in an empty tensor of huge sizes, where nothing is strided
   for (size_t j = tensor.rank(); j-- > 0;) {
     const size_t d = order.empty() ? j : order[j];
-    strides[d] = stride;
-    stride *= tensor.size(d) > 0 ? tensor.size(d) : 1;
+    strides[d] = static_cast<int64_t>(stride);
+    stride *= tensor.size(d) > 0 ? static_cast<uint64_t>(tensor.size(d)) : 1;
   }
 }
 

@@ -107,14 +107,14 @@ Error PrepareMap(PrepareContext& c, std::initializer_list<Operand> inputs, DType
   size_t i = 0;
   for (const Operand& input : inputs) {
     if (input.tensor() != nullptr && input.dtype() != compute) {
-      RL_RETURN_IF_ERROR(c.UseLoop(kInputCast + i, input.dtype(), compute));
+      RL_RETURN_IF_ERROR(c.UseCast(kInputCast + i, input.dtype(), compute));
     }
     ++i;
   }
   if (out.dtype() != produced) {
     RL_CHECK(!IsFloating(produced) || IsFloating(out.dtype()), Reason::kArgumentDType,
              Error::kNone, static_cast<int64_t>(out.dtype()), static_cast<int64_t>(produced));
-    RL_RETURN_IF_ERROR(c.UseLoop(kOutputCast, produced, out.dtype()));
+    RL_RETURN_IF_ERROR(c.UseCast(kOutputCast, produced, out.dtype()));
   }
   return kOk;
 }

@@ -5,13 +5,24 @@
 
 namespace rushlight::ops {
 
-LoopNest::LoopNest(Span<const int32_t> sizes, Span<const uint8_t> order) : out_sizes_(sizes) {
-  for (size_t j = sizes.size(); j-- > 0;) {
+LoopNest::LoopNest(const Tensor& out) : out_rank_(out.rank()) {
+  for (size_t d = 0; d < out_rank_; ++d) out_size_[d] = out.size(d);
+  AddLoops(out.dim_order());
+}
+
+LoopNest::LoopNest(Span<const int64_t> sizes, Span<const uint8_t> order)
+    : out_rank_(sizes.size()) {
+  for (size_t d = 0; d < out_rank_; ++d) out_size_[d] = sizes[d];
+  AddLoops(order);
+}
+
+void LoopNest::AddLoops(Span<const uint8_t> order) {
+  for (size_t j = out_rank_; j-- > 0;) {
     const size_t d = order.empty() ? j : order[j];
-    numel_ *= static_cast<size_t>(sizes[d]);
-    if (sizes[d] == 1) continue;
+    numel_ *= static_cast<size_t>(out_size_[d]);
+    if (out_size_[d] == 1) continue;
     dim_[rank_] = static_cast<uint8_t>(d);
-    size_[rank_++] = sizes[d];
+    size_[rank_++] = out_size_[d];
   }
 }
 
@@ -21,16 +32,16 @@ void LoopNest::AddOperand(const int64_t* strides) {
 }
 
 Error LoopNest::AddBroadcast(const Tensor& tensor) {
-  RL_CHECK(tensor.rank() <= out_sizes_.size(), Reason::kOutputRank, Error::kNone,
-           static_cast<int64_t>(out_sizes_.size()), static_cast<int64_t>(tensor.rank()));
+  RL_CHECK(tensor.rank() <= out_rank_, Reason::kOutputRank, Error::kNone,
+           static_cast<int64_t>(out_rank_), static_cast<int64_t>(tensor.rank()));
   int64_t own[kMaxRank];
   int64_t strides[kMaxRank] = {};
   ComputeStrides(tensor, own);
-  const size_t skip = out_sizes_.size() - tensor.rank();
+  const size_t skip = out_rank_ - tensor.rank();
   for (size_t d = 0; d < tensor.rank(); ++d) {
     const int32_t size = tensor.size(d);
-    RL_CHECK(size == 1 || size == out_sizes_[skip + d], Reason::kBroadcast, Error::kNone, size,
-             out_sizes_[skip + d]);
+    RL_CHECK(size == 1 || size == out_size_[skip + d], Reason::kBroadcast, Error::kNone, size,
+             out_size_[skip + d]);
     strides[skip + d] = size == 1 ? 0 : own[d];
   }
   AddOperand(strides);

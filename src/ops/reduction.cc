@@ -202,7 +202,7 @@ Error RunReduction(RunContext& c, const Reduction& r) {
   int64_t strides[kMaxRank] = {};
   if (!empty) ComputeStrides(r.in, strides);
   int64_t kept_strides[kMaxRank] = {};
-  int32_t reduced_sizes[kMaxRank];
+  int64_t reduced_sizes[kMaxRank];
   for (size_t d = 0, k = 0; d < rank; ++d) {
     const bool reduced = r.dims.reduced[d];
     reduced_sizes[d] = reduced && !empty ? r.in.size(d) : 1;
@@ -211,7 +211,7 @@ Error RunReduction(RunContext& c, const Reduction& r) {
   LoopNest kept(layout);
   kept.AddOperand(kept_strides);
   kept.Finish();
-  LoopNest inputs({reduced_sizes, rank},
+  LoopNest inputs(Span<const int64_t>(reduced_sizes, rank),
                   r.in_index_order ? Span<const uint8_t>() : r.in.dim_order());
   inputs.AddOperand(strides);
   inputs.Finish();

@@ -6,7 +6,8 @@
 namespace rushlight::ops {
 
 Span<const Span<const Op>> AllOps() {
-  static const Span<const Op> tables[] = {ArgReduceOps(), ArithmeticOps(), PrimOps(), ReduceOps(),
+  static const Span<const Op> tables[] = {ArgReduceOps(), ArithmeticOps(), PrimOps(),
+                                          ReduceOps(),    ScanOps(),       SoftmaxOps(),
                                           StatisticsOps()};
   return tables;
 }

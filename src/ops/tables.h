@@ -12,6 +12,8 @@ Span<const Op> ArgReduceOps();
 Span<const Op> ArithmeticOps();
 Span<const Op> PrimOps();
 Span<const Op> ReduceOps();
+Span<const Op> ScanOps();
+Span<const Op> SoftmaxOps();
 Span<const Op> StatisticsOps();
 
 // All of them.

@@ -7,6 +7,7 @@
 
 #include <atomic>
 #include <cstddef>
+#include <cstdint>
 
 #include "rushlight/context.h"
 
@@ -33,6 +34,12 @@ class BudgetWatch {
   const Context& context_;
   std::atomic<uint16_t> reason_{0};
 };
+
+// Bytes of scratch; SIZE_MAX, which no arena has, where the product does not fit.
+inline size_t ScratchProduct(size_t a, size_t b) {
+  size_t product;
+  return __builtin_mul_overflow(a, b, &product) ? SIZE_MAX : product;
+}
 
 // Calls body(task, begin, end) over [0, count) in pieces of `grain` elements.  At most `tasks` run
 // at once, each with its own number below `tasks`, which names its scratch memory.

@@ -83,13 +83,14 @@ void Lines::Store(const Loop& cast, const uint8_t* row, uint8_t* to) const {
   });
 }
 
-Error PrepareLines(PrepareContext& c, const LineView& v, DType compute, uint8_t variant) {
-  RL_RETURN_IF_ERROR(c.UseLoop(kLineLoop, compute, compute, variant));
+Error PrepareLines(PrepareContext& c, const LineView& v, DType compute, size_t other_scratch) {
+  RL_RETURN_IF_ERROR(c.UseLoop(kLineLoop, compute, compute));
   RL_RETURN_IF_ERROR(c.UseCast(kLineInputCast, v.in.dtype(), compute));
   RL_RETURN_IF_ERROR(c.UseCast(kLineOutputCast, compute, v.out.dtype()));
   if (v.in.numel() == 0) return kOk;
-  const size_t bytes = ScratchProduct(c.threads, Lines(v, compute).row_bytes());
-  RL_CHECK(bytes != SIZE_MAX, Reason::kScratchArena);
+  size_t bytes = ScratchProduct(c.threads, Lines(v, compute).row_bytes());
+  RL_CHECK(bytes != SIZE_MAX && !__builtin_add_overflow(bytes, other_scratch, &bytes),
+           Reason::kScratchArena);
   c.NeedScratch(bytes);
   return kOk;
 }

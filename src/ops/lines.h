@@ -74,8 +74,9 @@ class Lines {
   bool out_direct_;
 };
 
-// Picks the operator's loop (of `variant`), the casts, and asks for the scratch of RunLines.
-Error PrepareLines(PrepareContext& c, const LineView& v, DType compute, uint8_t variant = 0);
+// Picks the operator's loop and the casts, and asks for the scratch of RunLines and for
+// `other_scratch` bytes beside it.
+Error PrepareLines(PrepareContext& c, const LineView& v, DType compute, size_t other_scratch = 0);
 
 // Runs body(line, row out, row in) over all lines in parallel.  Requires: out has its sizes.
 template <class Body>

@@ -10,6 +10,8 @@ namespace rushlight::ops {
 
 Span<const Op> ArgReduceOps();
 Span<const Op> ArithmeticOps();
+Span<const Op> BatchNormOps();
+Span<const Op> NormOps();
 Span<const Op> PrimOps();
 Span<const Op> ReduceOps();
 Span<const Op> ScanOps();

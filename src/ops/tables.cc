@@ -6,9 +6,9 @@
 namespace rushlight::ops {
 
 Span<const Span<const Op>> AllOps() {
-  static const Span<const Op> tables[] = {ArgReduceOps(), ArithmeticOps(), BatchNormOps(),
-                                          NormOps(),      PrimOps(),       ReduceOps(),
-                                          ScanOps(),      SoftmaxOps(),    StatisticsOps()};
+  static const Span<const Op> tables[] = {
+      ArgReduceOps(), ArithmeticOps(), BatchNormOps(), DistanceOps(), NormOps(),      PrimOps(),
+      ReduceOps(),    ScanOps(),       SoftmaxOps(),   SortOps(),     StatisticsOps()};
   return tables;
 }
 

@@ -11,11 +11,13 @@ namespace rushlight::ops {
 Span<const Op> ArgReduceOps();
 Span<const Op> ArithmeticOps();
 Span<const Op> BatchNormOps();
+Span<const Op> DistanceOps();
 Span<const Op> NormOps();
 Span<const Op> PrimOps();
 Span<const Op> ReduceOps();
 Span<const Op> ScanOps();
 Span<const Op> SoftmaxOps();
+Span<const Op> SortOps();
 Span<const Op> StatisticsOps();
 
 // All of them.

@@ -11,6 +11,9 @@
 namespace rushlight::ops {
 namespace {
 
+constexpr size_t kGroup = 16;  // lines copied at once
+constexpr size_t kTile = 64;   // elements of them copied at once
+
 LoopNest MakeNest(const LineView& v, bool along_line,
                   std::initializer_list<const int64_t*> strides) {
   int64_t sizes[kMaxRank];
@@ -48,37 +51,59 @@ Lines::Lines(const LineView& v, DType compute)
       out_(MakeNest(v, true, {v.out_strides})),
       compute_size_(ElementSize(compute)),
       in_direct_(v.in.dtype() == compute && IsRow(in_)),
-      out_direct_(v.out.dtype() == compute && IsRow(out_)) {}
+      out_direct_(v.out.dtype() == compute && IsRow(out_)) {
+  const bool neighbours = kept_.inner_size() > 1 && kept_.inner_stride(0) == 1 &&
+                          kept_.inner_stride(1) == 1 && !in_direct_ && !out_direct_;
+  group_ = neighbours ? kGroup : 1;
+}
 
-void Lines::Load(const Loop& cast, const uint8_t* from, uint8_t* row) const {
+void Lines::Load(const Loop& cast, const uint8_t* from, size_t rows, uint8_t* row) const {
   const size_t element_size = ElementSize(view_.in.dtype());
+  const int64_t step = in_.inner_stride(0) * static_cast<int64_t>(element_size);
   in_.ForEachRun(0, size(), [&](size_t position, const int64_t* offsets, size_t n) {
-    const kernels::CastArgs args{row + position * compute_size_,
-                                 from + offsets[0] * static_cast<int64_t>(element_size), n,
-                                 in_.inner_stride(0)};
-    cast.fn(&args);
+    const uint8_t* first = from + offsets[0] * static_cast<int64_t>(element_size);
+    uint8_t* to = row + position * compute_size_;
+    if (rows == 1) {
+      const kernels::CastArgs args{to, first, n, in_.inner_stride(0)};
+      cast.fn(&args);
+      return;
+    }
+    alignas(16) uint8_t tile[kTile * kGroup * sizeof(double)];  // [kTile][rows]
+    for (size_t done = 0; done < n; done += kTile) {
+      const size_t m = n - done < kTile ? n - done : kTile;
+      for (size_t i = 0; i < m; ++i) {
+        const kernels::CastArgs args{tile + i * rows * compute_size_,
+                                     first + static_cast<int64_t>(done + i) * step, rows, 1};
+        cast.fn(&args);
+      }
+      kernels::Transpose(to + done * compute_size_, static_cast<int64_t>(size()), tile,
+                         static_cast<int64_t>(rows), rows, m, compute_size_);
+    }
   });
 }
 
-void Lines::Store(const Loop& cast, const uint8_t* row, uint8_t* to) const {
-  constexpr size_t kBlock = 128;
-  alignas(8) uint8_t block[kBlock * sizeof(double)];
+void Lines::Store(const Loop& cast, const uint8_t* row, size_t rows, uint8_t* to) const {
   const size_t element_size = ElementSize(view_.out.dtype());
   const int64_t stride = out_.inner_stride(0);
   out_.ForEachRun(0, size(), [&](size_t position, const int64_t* offsets, size_t n) {
     const uint8_t* from = row + position * compute_size_;
     uint8_t* first = to + offsets[0] * static_cast<int64_t>(element_size);
-    if (stride == 1) {
+    if (rows == 1 && stride == 1) {
       const kernels::CastArgs args{first, from, n, 1};
       cast.fn(&args);
       return;
     }
-    for (size_t done = 0; done < n; done += kBlock) {
-      const kernels::CastArgs args{block, from + done * compute_size_,
-                                   n - done < kBlock ? n - done : kBlock, 1};
-      cast.fn(&args);
-      kernels::CopyRun(first + static_cast<int64_t>(done * element_size) * stride, stride, block, 1,
-                       args.n, element_size);
+    alignas(16) uint8_t tile[kTile * kGroup * sizeof(double)];  // [kTile][rows]
+    for (size_t done = 0; done < n; done += kTile) {
+      const size_t m = n - done < kTile ? n - done : kTile;
+      kernels::Transpose(tile, static_cast<int64_t>(rows), from + done * compute_size_,
+                         static_cast<int64_t>(size()), m, rows, compute_size_);
+      for (size_t i = 0; i < m; ++i) {
+        const int64_t element = static_cast<int64_t>(done + i) * stride;
+        const kernels::CastArgs args{first + element * static_cast<int64_t>(element_size),
+                                     tile + i * rows * compute_size_, rows, 1};
+        cast.fn(&args);
+      }
     }
   });
 }
@@ -88,7 +113,8 @@ Error PrepareLines(PrepareContext& c, const LineView& v, DType compute, size_t o
   RL_RETURN_IF_ERROR(c.UseCast(kLineInputCast, v.in.dtype(), compute));
   RL_RETURN_IF_ERROR(c.UseCast(kLineOutputCast, compute, v.out.dtype()));
   if (v.in.numel() == 0) return kOk;
-  size_t bytes = ScratchProduct(c.threads, Lines(v, compute).row_bytes());
+  const Lines lines(v, compute);
+  size_t bytes = ScratchProduct(c.threads, ScratchProduct(lines.group(), lines.row_bytes()));
   RL_CHECK(bytes != SIZE_MAX && !__builtin_add_overflow(bytes, other_scratch, &bytes),
            Reason::kScratchArena);
   c.NeedScratch(bytes);

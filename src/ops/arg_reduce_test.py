@@ -6,9 +6,14 @@ import math
 
 import pytest
 import torch
-
 from op_testing import (
-    FLOATS, INTEGERS, OperatorError, channels_last, check, random_tensor, run,
+    FLOATS,
+    INTEGERS,
+    OperatorError,
+    channels_last,
+    check,
+    random_tensor,
+    run,
 )  # fmt: skip
 
 SEED = 20261125

@@ -6,7 +6,6 @@ import math
 
 import pytest
 import torch
-
 from op_testing import FLOATS, OperatorError, assert_close, channels_last, check, random_tensor, run
 
 SEED = 20261129
@@ -148,8 +147,8 @@ def test_no_elements():
     check(INFERENCE, torch.empty(0, 4), ones, ones, ones, ones, 0.1, 1e-5)
     huge = torch.empty(0, 2**31 - 1, 1, 1).expand(0, 2**31 - 1, 2**31 - 1, 2**31 - 1)
     with pytest.raises(OperatorError):  # HxW does not fit any integer
-        run(GROUP, [huge, None, None, 0, 2**31 - 1, -1, 1, 1e-5],
-            [torch.empty(huge.shape[:2] + (1, 1)), torch.empty(0, 1), torch.empty(0, 1)])  # fmt: skip
+        outputs = [torch.empty(0, 2**31 - 1, 1, 1), torch.empty(0, 1), torch.empty(0, 1)]
+        run(GROUP, [huge, None, None, 0, 2**31 - 1, -1, 1, 1e-5], outputs)
 
 
 def layer_outputs():

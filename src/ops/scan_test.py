@@ -6,9 +6,14 @@ import math
 
 import pytest
 import torch
-
 from op_testing import (
-    ALL_DTYPES, FLOATS, OperatorError, channels_last, check, random_tensor, run,
+    ALL_DTYPES,
+    FLOATS,
+    OperatorError,
+    channels_last,
+    check,
+    random_tensor,
+    run,
 )  # fmt: skip
 
 SEED = 20261128

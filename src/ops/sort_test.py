@@ -6,9 +6,14 @@ import math
 
 import pytest
 import torch
-
 from op_testing import (
-    ALL_DTYPES, FLOATS, OperatorError, channels_last, check, random_tensor, run,
+    ALL_DTYPES,
+    FLOATS,
+    OperatorError,
+    channels_last,
+    check,
+    random_tensor,
+    run,
 )  # fmt: skip
 
 SEED = 20261130
@@ -123,8 +128,13 @@ def test_refusals(rng):
             run(TOPK, [x, k, 1], outputs((4, 6)))
     with pytest.raises(OperatorError):
         run(TOPK, [x[0, 0].clone(), 2], outputs(()))
-    for wrong in (outputs((4, 4)), outputs((20,)), outputs((4, 5), torch.float64),
-                  [torch.empty(4, 5)] * 2, [torch.empty(4, 5), torch.empty(4, 4).long()]):  # fmt: skip
+    for wrong in (
+        outputs((4, 4)),
+        outputs((20,)),
+        outputs((4, 5), torch.float64),
+        [torch.empty(4, 5), torch.empty(4, 5)],
+        [torch.empty(4, 5), torch.empty(4, 4, dtype=torch.int64)],
+    ):
         with pytest.raises(OperatorError):
             run(SORT, [x], wrong)
         with pytest.raises(OperatorError):

@@ -6,7 +6,6 @@ import math
 
 import pytest
 import torch
-
 from op_testing import FLOATS, OperatorError, channels_last, check, random_tensor, run
 
 SEED = 20261126

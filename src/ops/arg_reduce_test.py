@@ -125,5 +125,5 @@ def test_refusals(rng):
         run("aten::argmax.out", [x.to(torch.uint64)], [torch.empty((), dtype=torch.int64)])
     cube = random_tensor(rng, (2, 2, 3, 4, 5))
     with pytest.raises(OperatorError):  # outputs in two layouts
-        run("aten::min.dim_min", [cube, 0],
-            [torch.empty(2, 3, 4, 5), channels_last(torch.empty(2, 3, 4, 5, dtype=torch.int64))])  # fmt: skip
+        indices = channels_last(torch.empty(2, 3, 4, 5, dtype=torch.int64))
+        run("aten::min.dim_min", [cube, 0], [torch.empty(2, 3, 4, 5), indices])

@@ -53,20 +53,21 @@ size_t ParameterBytes(size_t n, DType compute) {
 // `parameters`: how many weights there are at most.
 Error PrepareNorm(PrepareContext& c, const LineView& v, const Norm& norm, size_t parameters) {
   const DType compute = FoldType(v.in.dtype());
-  for (const Tensor* t : {&v.in, &v.out, static_cast<const Tensor*>(&norm.mean)}) {
-    RL_CHECK(IsFloating(t->dtype()), Reason::kArgumentDType, Error::kNone,
-             static_cast<int64_t>(t->dtype()));
-  }
+  RL_RETURN_IF_ERROR(CheckFloating(v.in, 0));
+  RL_RETURN_IF_ERROR(CheckFloating(v.out, 5));
+  RL_RETURN_IF_ERROR(CheckFloating(norm.mean, 6));
   RL_CHECK(norm.rstd.dtype() == norm.mean.dtype(), Reason::kArgumentDType, Error::kNone,
            static_cast<int64_t>(norm.rstd.dtype()), static_cast<int64_t>(norm.mean.dtype()));
   RL_RETURN_IF_ERROR(c.UseCast(kStatisticCast, DType::kFloat64, norm.mean.dtype()));
+  size_t copies = 0;
   const Tensor* parameter = norm.weight != nullptr ? norm.weight : norm.bias;
   if (parameter != nullptr) {
     RL_RETURN_IF_ERROR(CheckFloating(*parameter, 1));
     RL_RETURN_IF_ERROR(c.UseCast(kParameterCast, parameter->dtype(), compute));
     if (norm.bias != nullptr) RL_RETURN_IF_ERROR(CheckDType(*norm.bias, parameter->dtype(), 2));
+    if (parameter->dtype() != compute) copies = 2 * ParameterBytes(parameters, compute);
   }
-  return PrepareLines(c, v, compute, 2 * ParameterBytes(parameters, compute));
+  return PrepareLines(c, v, compute, copies);
 }
 
 // A weight or a bias in the compute type.

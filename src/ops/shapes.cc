@@ -40,9 +40,8 @@ Error ResolveViewSizes(const Tensor& self, Span<const int64_t> size, int32_t* si
     sizes[d] = static_cast<int32_t>(size[d]);
   }
   if (inferred != kMaxRank) {
-    RL_CHECK(known != 0 && numel % known == 0 && numel / known <= INT32_MAX,
-             Reason::kArgumentSize, Error::kNone, static_cast<int64_t>(numel),
-             static_cast<int64_t>(known));
+    RL_CHECK(known != 0 && numel % known == 0 && numel / known <= INT32_MAX, Reason::kArgumentSize,
+             Error::kNone, static_cast<int64_t>(numel), static_cast<int64_t>(known));
     sizes[inferred] = static_cast<int32_t>(numel / known);
     known = numel;
   }
@@ -63,6 +62,19 @@ Error CheckDType(const Tensor& t, DType dtype, size_t argument) {
   return Error(Reason::kArgumentDType, Error::kNone, static_cast<int64_t>(t.dtype()),
                static_cast<int64_t>(dtype))
       .WithArgument(argument);
+}
+
+Error CheckFloating(const Tensor& t, size_t argument) {
+  if (IsFloating(t.dtype())) return kOk;
+  return Error(Reason::kArgumentDType, Error::kNone, static_cast<int64_t>(t.dtype()),
+               static_cast<int64_t>(DType::kFloat32))
+      .WithArgument(argument);
+}
+
+Error CheckNamedDType(const Tensor& out, int64_t dtype) {
+  RL_CHECK(static_cast<int64_t>(out.dtype()) == dtype, Reason::kArgumentDType, Error::kNone,
+           static_cast<int64_t>(out.dtype()), dtype);
+  return kOk;
 }
 
 Error CheckContiguous(const Tensor& t, size_t argument) {

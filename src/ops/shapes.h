@@ -24,6 +24,9 @@ Error NarrowSizes(Span<const int64_t> size, int32_t* sizes);
 // An argument that must have this many dimensions, or this dtype.
 Error CheckRank(const Tensor& t, size_t rank, size_t argument);
 Error CheckDType(const Tensor& t, DType dtype, size_t argument);
+Error CheckFloating(const Tensor& t, size_t argument);
+// An output whose dtype the program also names in an argument.
+Error CheckNamedDType(const Tensor& out, int64_t dtype);
 // Operators that only know elements in the order 0, 1, 2, ...
 Error CheckContiguous(const Tensor& t, size_t argument);
 

@@ -7,9 +7,11 @@ namespace rushlight::ops {
 
 Span<const Span<const Op>> AllOps() {
   static const Span<const Op> tables[] = {
-      ActivationOps(), ArithmeticOps(), ConcatOps(),     FactoryOps(), IndexingOps(),
-      LogicOps(),      MaskedOps(),     PadOps(),        PrimOps(),    ScatterOps(),
-      SearchOps(),     ToCopyOps(),     TriangularOps(), UnaryOps(),   ViewOps()};
+      ActivationOps(), ArgReduceOps(),  ArithmeticOps(), BatchNormOps(), ConcatOps(),
+      DistanceOps(),   FactoryOps(),    IndexingOps(),   LogicOps(),     MaskedOps(),
+      NormOps(),       PadOps(),        PrimOps(),       ReduceOps(),    ScanOps(),
+      ScatterOps(),    SearchOps(),     SoftmaxOps(),    SortOps(),      StatisticsOps(),
+      ToCopyOps(),     TriangularOps(), UnaryOps(),      ViewOps()};
   return tables;
 }
 

@@ -9,16 +9,25 @@
 namespace rushlight::ops {
 
 Span<const Op> ActivationOps();
+Span<const Op> ArgReduceOps();
 Span<const Op> ArithmeticOps();
+Span<const Op> BatchNormOps();
 Span<const Op> ConcatOps();
+Span<const Op> DistanceOps();
 Span<const Op> FactoryOps();
 Span<const Op> IndexingOps();
 Span<const Op> LogicOps();
 Span<const Op> MaskedOps();
+Span<const Op> NormOps();
 Span<const Op> PadOps();
 Span<const Op> PrimOps();
+Span<const Op> ReduceOps();
+Span<const Op> ScanOps();
 Span<const Op> ScatterOps();
 Span<const Op> SearchOps();
+Span<const Op> SoftmaxOps();
+Span<const Op> SortOps();
+Span<const Op> StatisticsOps();
 Span<const Op> ToCopyOps();
 Span<const Op> TriangularOps();
 Span<const Op> UnaryOps();

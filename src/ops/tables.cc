@@ -6,7 +6,7 @@
 namespace rushlight::ops {
 
 Span<const Span<const Op>> AllOps() {
-  static const Span<const Op> tables[] = {ArithmeticOps(), MatmulOps(), PrimOps()};
+  static const Span<const Op> tables[] = {ArithmeticOps(), ConvolutionOps(), MatmulOps(), PrimOps()};
   return tables;
 }
 

@@ -9,6 +9,7 @@
 namespace rushlight::ops {
 
 Span<const Op> ArithmeticOps();
+Span<const Op> ConvolutionOps();
 Span<const Op> MatmulOps();
 Span<const Op> PrimOps();
 

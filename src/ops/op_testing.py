@@ -107,12 +107,12 @@ def run(name: str, args, outputs, kwargs=None):
     schema = _overload(name)._schema
     kwargs = dict(kwargs or {})
     arguments, refs = [], []
-    outputs = list(outputs)
+    left = list(outputs)  # `outputs` keeps the memory alive
     position = 0
     for a in schema.arguments:
         written = a.alias_info is not None and a.alias_info.is_write
         if written and (a.is_out or not position < len(args)):
-            out = outputs.pop(0)
+            out = left.pop(0)
             if isinstance(out, (list, tuple)):
                 group = [reference(o, output=True, dynamic=True) for o in out]
                 refs.extend(group)

@@ -6,7 +6,8 @@
 namespace rushlight::ops {
 
 Span<const Span<const Op>> AllOps() {
-  static const Span<const Op> tables[] = {ArithmeticOps(), ConvolutionOps(), MatmulOps(), PrimOps()};
+  static const Span<const Op> tables[] = {ArithmeticOps(), ConvolutionOps(), MatmulOps(),
+                                          PoolingOps(), PrimOps()};
   return tables;
 }
 

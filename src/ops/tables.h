@@ -11,6 +11,7 @@ namespace rushlight::ops {
 Span<const Op> ArithmeticOps();
 Span<const Op> ConvolutionOps();
 Span<const Op> MatmulOps();
+Span<const Op> PoolingOps();
 Span<const Op> PrimOps();
 
 // All of them.

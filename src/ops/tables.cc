@@ -6,8 +6,9 @@
 namespace rushlight::ops {
 
 Span<const Span<const Op>> AllOps() {
-  static const Span<const Op> tables[] = {ArithmeticOps(), ConvolutionOps(), MatmulOps(),
-                                          PoolingOps(), PrimOps()};
+  static const Span<const Op> tables[] = {ArithmeticOps(), ColumnsOps(), ConvolutionOps(),
+                                          GridSampleOps(), MatmulOps(),  PixelShuffleOps(),
+                                          PoolingOps(),    PrimOps(),    UpsampleOps()};
   return tables;
 }
 

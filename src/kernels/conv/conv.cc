@@ -58,24 +58,22 @@ struct Columns {
 // The inputs that one tap multiplies for the columns of a panel.
 struct TapInputs {
   int64_t offset[kConvColumns];  // from the channel's first element; -1 for a zero
-  bool consecutive;
+  bool consecutive;              // all of them
 };
 
-// Fills in the taps [first, first + count); false where they all miss the input.
-bool Locate(const ConvShape& s, const Columns& columns, size_t lanes, size_t first, size_t count,
-            TapInputs* taps) {
+// Fills in the taps [first, first + tap_count) for panels of `lanes` columns; false where they all
+// miss the input.
+bool Locate(const ConvShape& s, const Columns& columns, size_t lanes, size_t first,
+            size_t tap_count, TapInputs* taps) {
   bool any = false;
-  for (size_t t = 0; t < count; ++t) {
-    auto rest = static_cast<int64_t>(first + t);
-    int64_t tap[3];
-    for (size_t d = 3; d-- > 0;) {
-      tap[d] = rest % s.dims[d].kernel;
-      rest /= s.dims[d].kernel;
-    }
+  int64_t tap[3];
+  auto rest = static_cast<int64_t>(first);
+  for (size_t d = 3; d-- > 0; rest /= s.dims[d].kernel) tap[d] = rest % s.dims[d].kernel;
+  for (size_t t = 0; t < tap_count; ++t) {
     TapInputs& inputs = taps[t];
-    inputs.consecutive = true;
-    for (size_t c = 0; c < lanes; ++c) {
-      int64_t offset = c < columns.count ? 0 : -1;
+    inputs.consecutive = columns.count == lanes;
+    for (size_t c = 0; c < columns.count; ++c) {
+      int64_t offset = 0;
       for (size_t d = 0; d < 3 && offset >= 0; ++d) {
         const int64_t i = Source(s.dims[d], s.transposed, columns.at[c][d], tap[d]);
         offset = i < 0 ? -1 : offset + i * s.dims[d].in_stride;
@@ -84,14 +82,16 @@ bool Locate(const ConvShape& s, const Columns& columns, size_t lanes, size_t fir
       inputs.consecutive &= offset >= 0 && offset == inputs.offset[0] + static_cast<int64_t>(c);
       any |= offset >= 0;
     }
+    for (size_t d = 3; d-- > 0 && ++tap[d] == s.dims[d].kernel;) tap[d] = 0;
   }
   return any;
 }
 
-// Copies what the taps meet in each of the channels, one row of kColumns after the other.
+// Copies what the taps meet in each of the channels: rows of kColumns elements, of which the first
+// `count` are columns.
 template <size_t kBytes, size_t kColumns>
 void Gather(const uint8_t* in, int64_t channel_stride, size_t channels, const TapInputs* taps,
-            size_t tap_count, uint8_t* to) {
+            size_t tap_count, size_t count, uint8_t* to) {
   constexpr auto kStep = static_cast<int64_t>(kBytes);
   for (size_t channel = 0; channel < channels; ++channel) {
     for (size_t t = 0; t < tap_count; ++t) {
@@ -99,12 +99,10 @@ void Gather(const uint8_t* in, int64_t channel_stride, size_t channels, const Ta
       if (inputs.consecutive) {
         std::memcpy(to, in + inputs.offset[0] * kStep, kBytes * kColumns);
       } else {
-        for (size_t c = 0; c < kColumns; ++c) {
-          if (inputs.offset[c] >= 0) {
-            std::memcpy(to + c * kBytes, in + inputs.offset[c] * kStep, kBytes);
-          } else {
-            std::memset(to + c * kBytes, 0, kBytes);
-          }
+        std::memset(to, 0, kBytes * kColumns);
+        for (size_t c = 0; c < count; ++c) {
+          if (inputs.offset[c] < 0) continue;
+          std::memcpy(to + c * kBytes, in + inputs.offset[c] * kStep, kBytes);
         }
       }
       to += kBytes * kColumns;
@@ -115,26 +113,26 @@ void Gather(const uint8_t* in, int64_t channel_stride, size_t channels, const Ta
 
 template <class C>
 void FillPanel(const ConvArgs& a, size_t channel, size_t channels, const TapInputs* taps,
-               size_t tap_count, Panel<C>* panel) {
+               size_t tap_count, size_t count, Panel<C>* panel) {
   constexpr size_t kColumns = kLanes<C>;
   const int64_t stride = a.shape->in_channel;
   const auto* in =
       static_cast<const uint8_t*>(a.storage.At(a.in, static_cast<int64_t>(channel) * stride));
   if (a.storage.widen == nullptr) {
-    Gather<sizeof(C), kColumns>(in, stride, channels, taps, tap_count,
+    Gather<sizeof(C), kColumns>(in, stride, channels, taps, tap_count, count,
                                 reinterpret_cast<uint8_t*>(panel->values));
     return;
   }
   alignas(16) uint8_t raw[sizeof panel->values / 2];
   switch (a.storage.size) {
     case 1:
-      Gather<1, kColumns>(in, stride, channels, taps, tap_count, raw);
+      Gather<1, kColumns>(in, stride, channels, taps, tap_count, count, raw);
       break;
     case 2:
-      Gather<2, kColumns>(in, stride, channels, taps, tap_count, raw);
+      Gather<2, kColumns>(in, stride, channels, taps, tap_count, count, raw);
       break;
     default:  // 4, in 8
-      Gather<sizeof(C) / 2, kColumns>(in, stride, channels, taps, tap_count, raw);
+      Gather<sizeof(C) / 2, kColumns>(in, stride, channels, taps, tap_count, count, raw);
       break;
   }
   a.storage.Read(raw, channels * tap_count * kColumns, 1, panel->values);
@@ -196,7 +194,7 @@ void ConvolvePanel(const ConvArgs& a, size_t begin) {
     if (!Locate(s, columns, kLanes<C>, tap, tap_count, taps)) continue;
     for (size_t channel = 0; channel < s.channels; channel += channel_step) {
       const size_t channels = std::min(channel_step, s.channels - channel);
-      FillPanel(a, channel, channels, taps, tap_count, &panel);
+      FillPanel(a, channel, channels, taps, tap_count, columns.count, &panel);
       const int64_t at = static_cast<int64_t>(channel) * s.weight_channel +
                          static_cast<int64_t>(tap) * s.weight_tap;
       panel.Multiply(a.storage, a.storage.At(a.weight, at), s.weight_row, depth_step, a.rows,

@@ -11,34 +11,68 @@ namespace rushlight::kernels {
 namespace {
 
 constexpr size_t kStretch = 64;  // outputs at a time
-constexpr int64_t kTaps = 32;    // weights read at a time
+constexpr int64_t kTaps = 64;    // weights at a time
 
-// What one row of the kernel, of the weights at `weight`, adds to n sums from output column x on.
-// `in` is the row of the input.
+// The half-open range of i with 0 <= first + i * step < size, within [0, n).
+struct Range {
+  int64_t begin;
+  int64_t end;
+
+  Range(int64_t first, int64_t step, int64_t size, int64_t n)
+      : begin(first < 0 ? (-first - 1) / step + 1 : 0),
+        end(first < size ? std::min(n, (size - 1 - first) / step + 1) : 0) {}
+  bool empty() const { return begin >= end; }
+  size_t length() const { return static_cast<size_t>(end - begin); }
+};
+
+// What `count` (kTaps at most) taps of a row of the kernel, from `tap` on, add to n sums from
+// output column x on.  `in` is the row of the input.  The inner loop runs along the outputs or
+// along the taps, whichever are more; either way a sum takes its terms in the order of the taps.
+template <class C>
+void AddTaps(const ConvArgs& a, const void* in, const C* weights, int64_t tap, int64_t count,
+             int64_t x, int64_t n, C* sums) {
+  const ConvDim& w = a.shape->dims[2];
+  C buffer[std::max(static_cast<int64_t>(kStretch), kTaps)];
+  const int64_t column = x * w.stride - w.padding + tap * w.dilation;  // of the first of both
+  const auto read = [&](int64_t from, int64_t step, size_t length) {
+    return a.storage.Read(a.storage.At(in, from * w.in_stride), length, step * w.in_stride, buffer);
+  };
+  if (count > n) {
+    for (int64_t i = 0; i < n; ++i) {
+      const int64_t first = column + i * w.stride;
+      const Range r(first, w.dilation, w.in, count);
+      if (r.empty()) continue;
+      const C* values = read(first + r.begin * w.dilation, w.dilation, r.length());
+      C sum = sums[i];
+      for (size_t t = 0; t < r.length(); ++t)
+        sum += weights[r.begin + static_cast<int64_t>(t)] * values[t];
+      sums[i] = sum;
+    }
+    return;
+  }
+  for (int64_t t = 0; t < count; ++t) {
+    const int64_t first = column + t * w.dilation;
+    const Range r(first, w.stride, w.in, n);
+    if (r.empty()) continue;
+    const C* values = read(first + r.begin * w.stride, w.stride, r.length());
+    const C weight = weights[t];
+    C* s = sums + r.begin;
+    for (size_t i = 0; i < r.length(); ++i) s[i] += weight * values[i];
+  }
+}
+
+// All taps of a row of the kernel, whose weights begin at `weight`.
 template <class C>
 void AddKernelRow(const ConvArgs& a, const void* in, const void* weight, int64_t x, int64_t n,
                   C* sums) {
-  const ConvDim& w = a.shape->dims[2];
-  C weight_buffer[kTaps];
-  C buffer[kStretch];
-  for (int64_t first = 0; first < w.kernel; first += kTaps) {
-    const int64_t count = std::min(kTaps, w.kernel - first);
+  const int64_t kernel = a.shape->dims[2].kernel;
+  const int64_t step = a.shape->weight_tap;
+  C buffer[kTaps];
+  for (int64_t tap = 0; tap < kernel; tap += kTaps) {
+    const int64_t count = std::min(kTaps, kernel - tap);
     const C* weights =
-        a.storage.Read(a.storage.At(weight, first * a.shape->weight_tap),
-                       static_cast<size_t>(count), a.shape->weight_tap, weight_buffer);
-    for (int64_t t = 0; t < count; ++t) {
-      // Output x + i reads column + i * stride; i runs over those inside of the input.
-      const int64_t column = x * w.stride - w.padding + (first + t) * w.dilation;
-      const int64_t begin = column < 0 ? (-column - 1) / w.stride + 1 : 0;
-      const int64_t end = column < w.in ? std::min(n, (w.in - 1 - column) / w.stride + 1) : 0;
-      if (begin >= end) continue;
-      const auto length = static_cast<size_t>(end - begin);
-      const C* values = a.storage.Read(a.storage.At(in, (column + begin * w.stride) * w.in_stride),
-                                       length, w.stride * w.in_stride, buffer);
-      const C factor = weights[t];
-      C* s = sums + begin;
-      for (size_t i = 0; i < length; ++i) s[i] += factor * values[i];
-    }
+        a.storage.Read(a.storage.At(weight, tap * step), static_cast<size_t>(count), step, buffer);
+    AddTaps(a, in, weights, tap, count, x, n, sums);
   }
 }
 

@@ -21,37 +21,43 @@ void AddRows(const C* factors, const C* const* rows, size_t n, C* sums) {
     s.Store(sums + c);
   }
   for (; c < n; ++c) {
-    for (size_t u = 0; u < kRows; ++u) sums[c] += factors[u] * rows[u][c];
+    C s = sums[c];
+    for (size_t u = 0; u < kRows; ++u) s += factors[u] * rows[u][c];
+    sums[c] = s;
   }
 }
 
-// Where too few rows use a panel to pay for it: b is read along its rows, four at a time, and the
+// Where too few rows use a panel to pay for it: b is read along its rows, a few at a time, and the
 // sums stay in the first-level cache.
 template <class C>
 void StreamRow(const GemmArgs& g, size_t row) {
   constexpr size_t kColumns = 1024 / sizeof(C);
   constexpr size_t kRows = 4;
+  constexpr size_t kMostRows = 64;
   alignas(16) C sums[kColumns];
-  C buffer[kRows][kColumns];
-  C factor_buffer[kRows];
+  C buffer[kRows * kColumns];
+  C factor_buffer[kMostRows];
   const void* a = g.storage.At(g.a, static_cast<int64_t>(row) * g.lda);
   for (size_t j = 0; j < g.n; j += kColumns) {
     const size_t n = std::min(kColumns, g.n - j);
     std::fill(sums, sums + n, C(0));
-    for (size_t k = 0; k < g.k; k += kRows) {
-      const size_t count = std::min(kRows, g.k - k);
+    // Short rows that follow each other are read as one.
+    const bool together = static_cast<int64_t>(n) == g.ldb && n * kMostRows <= kRows * kColumns;
+    const size_t most = together ? kMostRows : kRows;
+    for (size_t k = 0; k < g.k; k += most) {
+      const size_t count = std::min(most, g.k - k);
       const auto first = static_cast<int64_t>(k);
       const C* factors = g.storage.Read(g.storage.At(a, first), count, 1, factor_buffer);
-      const C* rows[kRows];
-      for (size_t u = 0; u < count; ++u) {
+      const auto read = [&](size_t u, size_t length) {
         const int64_t at = (first + static_cast<int64_t>(u)) * g.ldb + static_cast<int64_t>(j);
-        rows[u] = g.storage.Read(g.storage.At(g.b, at), n, 1, buffer[u]);
-      }
-      if (count == kRows) {
-        AddRows<kRows>(factors, rows, n, sums);
-      } else {
-        for (size_t u = 0; u < count; ++u) AddRows<1>(factors + u, rows + u, n, sums);
-      }
+        return g.storage.Read(g.storage.At(g.b, at), length, 1, buffer + u * n);
+      };
+      const C* rows[kMostRows];
+      rows[0] = read(0, together ? count * n : n);
+      for (size_t u = 1; u < count; ++u) rows[u] = together ? rows[0] + u * n : read(u, n);
+      size_t u = 0;
+      for (; u + kRows <= count; u += kRows) AddRows<kRows>(factors + u, rows + u, n, sums);
+      for (; u < count; ++u) AddRows<1>(factors + u, rows + u, n, sums);
     }
     FinishRow(g, row, j, sums, n);
   }
@@ -66,10 +72,13 @@ void PanelColumns(const GemmArgs& g, size_t j) {
     const size_t depth = std::min(kPanelDepth, g.k - k);
     for (size_t d = 0; d < depth; ++d) {
       const int64_t at = static_cast<int64_t>(k + d) * g.ldb + static_cast<int64_t>(j);
-      C buffer[kLanes<C>];
-      const C* from = g.storage.Read(g.storage.At(g.b, at), n, 1, buffer);
-      const Lanes<C> x = n == kLanes<C> ? Load(from) : LoadPartial(from, n);
-      x.Store(panel.values + d * kLanes<C>);
+      C* to = panel.values + d * kLanes<C>;
+      const C* from = g.storage.Read(g.storage.At(g.b, at), n, 1, to);
+      if (n == kLanes<C>) {
+        Load(from).Store(to);
+      } else {
+        for (size_t c = 0; c < kLanes<C>; ++c) to[c] = c < n ? from[c] : C(0);
+      }
     }
     panel.Multiply(g.storage, g.storage.At(g.a, static_cast<int64_t>(k)), g.lda, 1, g.m, depth);
   }

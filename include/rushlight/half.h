@@ -1,9 +1,9 @@
 // Copyright (c) The Rushlight authors.
 // SPDX-License-Identifier: BSD-3-Clause
 
-// Storage types that C++ lacks.  Float16 and BFloat16: arithmetic is done in float; conversion rounds
-// to nearest, ties to even, and keeps NaN a NaN.  Bool8: a bool as files and callers hand it over,
-// where any byte but 0 is true (a C++ bool may only be 0 or 1).
+// Storage types that C++ lacks.  Float16 and BFloat16: arithmetic is done in float; conversion
+// rounds to nearest, ties to even, and keeps NaN a NaN.  Bool8: a bool as files and callers hand it
+// over, where any byte but 0 is true (a C++ bool may only be 0 or 1).
 #pragma once
 
 #include <cstdint>
@@ -60,20 +60,20 @@ struct Float16 {
     }
     bits = static_cast<uint16_t>(sign | h);
   }
+  // Written with masks, not conditions: loops of it are vectorised.
   operator float() const {
-    const uint32_t sign = static_cast<uint32_t>(bits & 0x8000u) << 16;
-    const uint32_t magnitude = bits & 0x7fffu;
-    uint32_t u;
+    const uint32_t magnitude = (bits & 0x7fffu) << 13;
+    // Normal numbers are rebiased by 112, infinities and NaN by 224.
+    const uint32_t special = 0u - static_cast<uint32_t>(magnitude >= 0x0f800000u);
+    const uint32_t normal = magnitude + 0x38000000u + (special & 0x38000000u);
+    // A subnormal number m * 2^-24 is the mantissa of 2^-14, which is then taken away.
+    uint32_t u = magnitude + 0x38800000u;
     float value;
-    if (magnitude >= 0x7c00u) {
-      u = sign | 0x7f800000u | ((magnitude & 0x3ffu) << 13);
-    } else if (magnitude >= 0x0400u) {
-      u = sign | ((magnitude << 13) + 0x38000000u);
-    } else {  // subnormal: mantissa times 2^-24 is exact
-      value = static_cast<float>(magnitude) * 5.9604644775390625e-8f;
-      std::memcpy(&u, &value, sizeof u);
-      u |= sign;
-    }
+    std::memcpy(&value, &u, sizeof value);
+    value -= 6.103515625e-5f;
+    std::memcpy(&u, &value, sizeof u);
+    const uint32_t is_normal = 0u - static_cast<uint32_t>(magnitude >= 0x00800000u);
+    u = (u & ~is_normal) | (normal & is_normal) | (bits & 0x8000u) << 16;
     std::memcpy(&value, &u, sizeof value);
     return value;
   }

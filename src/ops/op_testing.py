@@ -110,7 +110,7 @@ def run(name: str, args, outputs, kwargs=None):
     schema = _overload(name)._schema
     kwargs = dict(kwargs or {})
     arguments, refs = [], []
-    pending = list(outputs)
+    pending = list(outputs)  # `outputs` keeps the memory alive
     position = 0
     for a in schema.arguments:
         written = a.alias_info is not None and a.alias_info.is_write

@@ -7,11 +7,13 @@ namespace rushlight::ops {
 
 Span<const Span<const Op>> AllOps() {
   static const Span<const Op> tables[] = {
-      ActivationOps(), ArgReduceOps(),  ArithmeticOps(), BatchNormOps(), ConcatOps(),
-      DistanceOps(),   FactoryOps(),    IndexingOps(),   LogicOps(),     MaskedOps(),
-      NormOps(),       PadOps(),        PrimOps(),       ReduceOps(),    ScanOps(),
-      ScatterOps(),    SearchOps(),     SoftmaxOps(),    SortOps(),      StatisticsOps(),
-      ToCopyOps(),     TriangularOps(), UnaryOps(),      ViewOps()};
+      ActivationOps(), ArgReduceOps(),    ArithmeticOps(), BatchNormOps(), ColumnsOps(),
+      ConcatOps(),     ConvolutionOps(),  DistanceOps(),   FactoryOps(),   GridSampleOps(),
+      IndexingOps(),   LogicOps(),        MaskedOps(),     MatmulOps(),    NormOps(),
+      PadOps(),        PixelShuffleOps(), PoolingOps(),    PrimOps(),      ReduceOps(),
+      ScanOps(),       ScatterOps(),      SearchOps(),     SoftmaxOps(),   SortOps(),
+      StatisticsOps(), ToCopyOps(),       TriangularOps(), UnaryOps(),     UpsampleOps(),
+      ViewOps()};
   return tables;
 }
 

@@ -22,8 +22,8 @@ Error PrepareProduct(PrepareContext& c, std::initializer_list<const Tensor*> inp
   const DType compute = ComputeType(dtype);
   RL_RETURN_IF_ERROR(c.UseLoop(kProduct, compute, compute));
   if (dtype == compute) return kOk;
-  RL_RETURN_IF_ERROR(c.UseLoop(kWiden, dtype, compute));
-  return c.UseLoop(kNarrow, compute, dtype);
+  RL_RETURN_IF_ERROR(c.UseCast(kWiden, dtype, compute));
+  return c.UseCast(kNarrow, compute, dtype);
 }
 
 kernels::Storage StorageOf(const RunContext& c, DType dtype) {

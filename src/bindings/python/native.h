@@ -6,8 +6,21 @@
 
 #include <nanobind/nanobind.h>
 
+#include "rushlight/error.h"
+
 namespace rushlight::python {
 
 void BindOps(nanobind::module_& m);       // the operator table, and single operators for tests
+void BindTokenizers(nanobind::module_& m);
+
+// Raises ValueError(reason, code, index, found, limit), the numbers of an Error.
+[[noreturn]] void RaiseError(const Error& error);
+
+// The value of a Result, or RaiseError().
+template <class T>
+T ValueOf(Result<T> result) {
+  if (!result.ok()) RaiseError(result.error());
+  return *std::move(result);
+}
 
 }  // namespace rushlight::python

@@ -90,16 +90,15 @@ Result<AddedTokens> AddedTokens::Read(Json file, const Vocabulary& vocabulary,
   }
 
   std::vector<PrefixSet<const AddedToken*>::Item> raw, normalized;
-  for (const AddedToken& token : result.tokens_) {
-    if (!token.normalized) {
-      raw.push_back({token.content, &token});
-      continue;
+  for (AddedToken& token : result.tokens_) {
+    token.decoded = token.content;
+    if (token.normalized) {
+      Budget budget(token.content.size());
+      RL_ASSIGN_OR_RETURN(token.decoded, Normalize(normalizers, token.content, &budget));
+      RL_CHECK(token.decoded.size() <= kMaxContentBytes, Reason::kTokenizerToken,
+               static_cast<uint32_t>(token.id));
     }
-    Budget budget(token.content.size());
-    RL_ASSIGN_OR_RETURN(std::string content, Normalize(normalizers, token.content, &budget));
-    RL_CHECK(content.size() <= kMaxContentBytes, Reason::kTokenizerToken,
-             static_cast<uint32_t>(token.id));
-    normalized.push_back({result.normalized_contents_.emplace_back(std::move(content)), &token});
+    (token.normalized ? normalized : raw).push_back({token.decoded, &token});
   }
   result.raw_ = PrefixSet<const AddedToken*>(std::move(raw));
   result.normalized_ = PrefixSet<const AddedToken*>(std::move(normalized));
@@ -110,7 +109,8 @@ std::vector<AddedTokens::Part> AddedTokens::Cut(std::string_view text, bool norm
                                                 bool parse_special) const {
   std::vector<Part> parts;
   const auto& tokens = normalized ? normalized_ : raw_;
-  size_t done = 0;  // up to here in `parts`
+  size_t done = 0;        // up to here in `parts`
+  size_t spaces_end = 0;  // of the last run of spaces that was looked at
   for (size_t pos = 0; pos < text.size();) {
     const auto* item = tokens.FindLongest({}, text.substr(pos));
     if (item == nullptr) {
@@ -124,12 +124,15 @@ std::vector<AddedTokens::Part> AddedTokens::Cut(std::string_view text, bool norm
     if (token.special && !parse_special) continue;
     const bool in_word = EndsWithWord(text.substr(0, begin)) || StartsWithWord(text.substr(end));
     if (token.single_word && in_word) continue;
-    begin = std::max(begin, done);  // the token before may have taken spaces of this one
     if (token.lstrip) begin = SpacesBefore(text, begin, done);
-    if (token.rstrip) end = SpacesBehind(text, end);
+    if (token.rstrip) {
+      if (end >= spaces_end) spaces_end = SpacesBehind(text, end);
+      end = spaces_end;
+    }
     if (begin > done) parts.push_back({text.substr(done, begin - done), nullptr});
     parts.push_back({text.substr(begin, end - begin), &token});
-    done = std::max(done, end);
+    // Tokens made of spaces are found again in spaces that the token before took; so `tokenizers`.
+    done = end;
   }
   if (done < text.size()) parts.push_back({text.substr(done), nullptr});
   return parts;

@@ -24,6 +24,8 @@ namespace rushlight::tokenizers {
 
 struct AddedToken {
   std::string content;
+  std::string
+      decoded;  // what it becomes in a text: `content`, normalized where it is looked for so
   int32_t id = 0;
   bool single_word = false;  // only between characters that are not of words
   bool lstrip = false;       // takes the spaces in front of it
@@ -58,7 +60,6 @@ class AddedTokens {
 
  private:
   std::deque<AddedToken> tokens_;  // in the order of the file
-  std::deque<std::string> normalized_contents_;
   std::map<std::string, AddedToken*, std::less<>> by_content_;
   std::map<int32_t, const AddedToken*> by_id_;
   PrefixSet<const AddedToken*> raw_, normalized_;

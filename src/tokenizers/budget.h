@@ -17,7 +17,7 @@ namespace rushlight::tokenizers {
 class Budget {
  public:
   explicit Budget(size_t text_bytes)
-      : bytes_((size_t{1} << 20) + 64 * text_bytes), steps_((size_t{1} << 22) + 512 * text_bytes) {}
+      : bytes_((size_t{1} << 20) + 64 * text_bytes), steps_((size_t{1} << 26) + 512 * text_bytes) {}
 
   // Bytes that a step of a file's pipeline wrote.
   Error TakeBytes(size_t count) {

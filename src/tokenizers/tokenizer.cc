@@ -150,7 +150,7 @@ class PipelineTokenizer : public Tokenizer {
 
   std::optional<std::string_view> ContentOf(int32_t id) const {
     const AddedToken* added = stages_.added.FindId(id);
-    return added != nullptr ? added->content : stages_.model->vocabulary().ContentOfId(id);
+    return added != nullptr ? added->decoded : stages_.model->vocabulary().ContentOfId(id);
   }
 
   const Pipeline stages_;

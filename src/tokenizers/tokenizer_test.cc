@@ -179,7 +179,7 @@ TEST(TokenizerFile, UnknownStagesAreRefused) {
         R"("pre_tokenizer":{"type":"Split","pattern":{"Regex":"(a)\\1"}})"}) {
     const std::string json = std::string(section).find("\"model\"") == std::string::npos
                                  ? Bpe(section)
-                                 : "{" + std::string(section) + "}";
+                                 : std::string("{").append(section).append("}");
     EXPECT_EQ(LoadError(json), Reason::kTokenizerUnsupported) << section;
   }
 }

@@ -64,4 +64,5 @@ NB_MODULE(_native, m) {
   rushlight::python::BindGguf(m);
   rushlight::python::BindProgramBuilder(m);
   rushlight::python::BindRuntime(m);
+  rushlight::python::BindTokenizers(m);
 }

@@ -18,6 +18,7 @@ void BindMemoryPlanner(nanobind::module_& m);   // offsets of buffers in planned
 void BindDataFile(nanobind::module_& m);        // reading and writing data files (.ptd)
 void BindGguf(nanobind::module_& m);            // GGUF files
 void BindRuntime(nanobind::module_& m);         // loading and running them
+void BindTokenizers(nanobind::module_& m);      // text to ids and back
 
 // Raises rushlight._native.Error, whose text is the error's sentence.
 [[noreturn]] void Raise(const Error& error, const Program* program = nullptr);
@@ -27,5 +28,12 @@ nanobind::dict ToDict(const Error& error, const Program* program = nullptr);
 // Text out of a file, which may not be UTF-8: bytes that are not become surrogates, as in
 // os.fsdecode.
 nanobind::str FileText(std::string_view text);
+
+// The value of a Result, or Raise().
+template <class T>
+T ValueOf(Result<T> result) {
+  if (!result.ok()) Raise(result.error());
+  return *std::move(result);
+}
 
 }  // namespace rushlight::python

@@ -45,6 +45,11 @@ class StaticCacheModule(nn.Module):
         for state in self._state:
             state.bind(getattr(self, state.buffer))
 
+    @property
+    def can_rewind(self) -> bool:
+        """Whether generation can go back to an earlier position: state of keys and values only."""
+        return all(s.is_counter or s.is_positional for s in self._state)
+
     def run(self, cache_position: torch.Tensor, **arguments):
         """The model's outputs for tokens at cache_position int64 [S], consecutive.  Position 0 begins a
         new sequence."""

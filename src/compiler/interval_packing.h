@@ -4,15 +4,19 @@
 // Packs blocks that live for an interval of time into one strip of memory: the heart of the memory
 // planner.
 //
-// The result depends on the order in which blocks are placed; each goes into the smallest gap that
-// fits between the blocks that live at the same time.  PackBlocks tries several orders and then
-// perturbs the best one, always in the same way.
+// Blocks are placed one after the other, each into a gap between those that live at the same time:
+// the lowest gap, or the tightest.  How good the result is depends on the order.  PackBlocks tries
+// several (by size, by area, by lifetime, by first use, and those first that live when memory is
+// fullest), then changes the best one bit by bit, always in the same way, until the lower bound is
+// met or a fixed amount of work is done.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <vector>
+
+#include "src/compiler/align.h"
 
 namespace rushlight::compiler {
 
@@ -26,7 +30,7 @@ struct Block {
 };
 
 // Sizes of packings count in these.
-constexpr uint64_t RoundSize(uint64_t bytes) { return (bytes + 15) / 16 * 16; }
+constexpr uint64_t RoundSize(uint64_t bytes) { return AlignUp(bytes, 16); }
 
 // The size that no packing can beat: the largest sum of bytes that live at one moment.
 uint64_t PackingBound(const std::vector<Block>& blocks);

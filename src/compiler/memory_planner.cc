@@ -169,8 +169,9 @@ Result<MemoryPlan> PlanMemory(const PlanRequest& request) {
 
 Result<std::vector<uint64_t>> MemoryLowerBounds(const PlanRequest& request) {
   RL_RETURN_IF_ERROR(CheckRequest(request));
+  const Packing packing(request);
   std::vector<uint64_t> bounds;
-  for (const Packing::Memory& memory : Packing(request).memories) {
+  for (const Packing::Memory& memory : packing.memories) {
     bounds.push_back(PackingBound(memory.blocks));
   }
   return bounds;

@@ -534,7 +534,7 @@ PlanRequest RandomRequest(std::mt19937& random, const RandomSpec& spec, bool pla
 
 TEST(MemoryPlanner, PlansRandomRequests) {
   std::mt19937 random(3);
-  for (int round = 0; round < 3000; ++round) {
+  for (int round = 0; round < 2000; ++round) {
     const RandomSpec spec = {Upto(random, 40), Upto(random, 30), Upto(random, 20),
                              Upto(random, 100)};
     const PlanRequest request = RandomRequest(random, spec, false);

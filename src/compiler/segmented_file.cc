@@ -10,10 +10,6 @@
 
 namespace rushlight::compiler {
 
-uint64_t AlignUp(uint64_t value, uint64_t alignment) {
-  return (value + alignment - 1) / alignment * alignment;
-}
-
 bool Equal(Bytes a, Bytes b) {
   return a.size() == b.size() &&
          (a.data() == b.data() || a.empty() || std::memcmp(a.data(), b.data(), a.size()) == 0);

@@ -15,6 +15,7 @@
 
 #include "rushlight/error.h"
 #include "rushlight/span.h"
+#include "src/compiler/align.h"
 #include "src/program/schema.h"
 
 namespace rushlight::compiler {
@@ -25,7 +26,6 @@ using Sink = std::function<bool(const void* data, size_t size)>;
 // Gives a file to a sink; stops and returns false where the sink does.
 using Producer = std::function<bool(const Sink& write)>;
 
-uint64_t AlignUp(uint64_t value, uint64_t alignment);
 bool Equal(Bytes a, Bytes b);
 
 struct Segment {

@@ -20,6 +20,8 @@ using kernels::ConvShape;
 using kernels::kConvColumns;
 using kernels::kConvRows;
 
+using Ints = Span<const int64_t>;
+
 // Positions of the arguments.
 enum : size_t {
   kInput,
@@ -35,8 +37,7 @@ enum : size_t {
 };
 
 Error PrepareConvolution(PrepareContext& c, const Tensor& input, const Tensor& weight,
-                         const Tensor* bias, Span<const int64_t>, Span<const int64_t>,
-                         Span<const int64_t>, bool, Span<const int64_t>, int64_t, Tensor& out) {
+                         const Tensor* bias, Ints, Ints, Ints, bool, Ints, int64_t, Tensor& out) {
   RL_CHECK(input.rank() >= 3 && input.rank() <= 2 + kSpatial, Reason::kArgumentRank, Error::kNone,
            static_cast<int64_t>(input.rank()), 2 + kSpatial);
   RL_RETURN_IF_ERROR(CheckRank(weight, input.rank(), kWeight));
@@ -55,6 +56,35 @@ int64_t OutputSize(const ConvDim& d, bool transposed, int64_t output_padding) {
   }
   const int64_t room = d.in + 2 * d.padding - reach - 1;
   return room < 0 ? 0 : room / d.stride + 1;
+}
+
+// One number for each dimension, or one for all.
+struct Windows {
+  Ints stride;
+  Ints padding;
+  Ints dilation;
+  Ints output_padding;
+};
+
+Error ReadDims(const Image& in, const Image& weight, size_t dims, const Windows& windows,
+               ConvShape* s) {
+  int64_t stride[kSpatial], padding[kSpatial], dilation[kSpatial], output_padding[kSpatial];
+  RL_RETURN_IF_ERROR(ReadSpatial(windows.stride, dims, 1, 1, kStride, stride));
+  RL_RETURN_IF_ERROR(ReadSpatial(windows.padding, dims, 0, 0, kPadding, padding));
+  RL_RETURN_IF_ERROR(ReadSpatial(windows.dilation, dims, 1, 1, kDilation, dilation));
+  RL_RETURN_IF_ERROR(
+      ReadSpatial(windows.output_padding, dims, 0, 0, kOutputPadding, output_padding));
+  for (size_t i = 0; i < kSpatial; ++i) {
+    ConvDim& d = s->dims[i];
+    d = {in.size[i], 0, weight.size[i], stride[i], padding[i], dilation[i], in.stride[i], 0};
+    RL_CHECK(d.in > 0 && d.kernel > 0, Reason::kArgumentSize, Error::kNone,
+             d.in > 0 ? d.kernel : d.in, 1);
+    RL_CHECK(!s->transposed || output_padding[i] < d.stride || output_padding[i] < d.dilation,
+             Reason::kArgumentValue, Error::kNone, output_padding[i], d.stride);
+    d.out = OutputSize(d, s->transposed, output_padding[i]);
+    RL_CHECK(d.out > 0, Reason::kArgumentSize, Error::kNone, d.out, 1);
+  }
+  return kOk;
 }
 
 // The strides of the weights, whose taps have to lie at equal distances.
@@ -77,53 +107,35 @@ Error ReadWeightStrides(const Image& weight, ConvShape* s) {
 }
 
 Error RunConvolution(RunContext& c, const Tensor& input, const Tensor& weight, const Tensor* bias,
-                     Span<const int64_t> stride, Span<const int64_t> padding,
-                     Span<const int64_t> dilation, bool transposed,
-                     Span<const int64_t> output_padding, int64_t groups, Tensor& out) {
+                     Ints stride, Ints padding, Ints dilation, bool transposed, Ints output_padding,
+                     int64_t groups, Tensor& out) {
   const size_t dims = input.rank() - 2;
   const Image in(input, dims);
   const Image w(weight, dims);
-  int64_t strides[kSpatial], paddings[kSpatial], dilations[kSpatial], output_paddings[kSpatial];
-  RL_RETURN_IF_ERROR(ReadSpatial(stride, dims, 1, 1, kStride, strides));
-  RL_RETURN_IF_ERROR(ReadSpatial(padding, dims, 0, 0, kPadding, paddings));
-  RL_RETURN_IF_ERROR(ReadSpatial(dilation, dims, 1, 1, kDilation, dilations));
-  RL_RETURN_IF_ERROR(ReadSpatial(output_padding, dims, 0, 0, kOutputPadding, output_paddings));
 
   // Channels.  The weight is [out, in / groups, ...], transposed [in, out / groups, ...].
-  const int64_t in_channels = in.channels;
-  RL_CHECK(in_channels > 0 && groups > 0 && in_channels % groups == 0, Reason::kArgumentValue,
-           Error::kNone, groups, in_channels);
-  const int64_t group_in = in_channels / groups;
+  RL_CHECK(in.channels > 0 && groups > 0 && in.channels % groups == 0, Reason::kArgumentValue,
+           Error::kNone, groups, in.channels);
   const int64_t weight_in = transposed ? w.batch : w.channels * groups;
-  RL_CHECK(weight_in == in_channels, Reason::kArgumentSize, Error::kNone, weight_in, in_channels);
+  RL_CHECK(weight_in == in.channels, Reason::kArgumentSize, Error::kNone, weight_in, in.channels);
   const int64_t out_channels = transposed ? w.channels * groups : w.batch;
   RL_CHECK(out_channels % groups == 0, Reason::kArgumentValue, Error::kNone, groups, out_channels);
-  const int64_t group_out = out_channels / groups;
   RL_CHECK(bias == nullptr || bias->size(0) == out_channels, Reason::kArgumentSize, Error::kNone,
            bias == nullptr ? 0 : bias->size(0), out_channels);
+  const int64_t group_in = in.channels / groups;
+  const int64_t group_out = out_channels / groups;
 
-  // Sizes.
+  // Sizes and layouts.
   ConvShape shape{};
   shape.transposed = transposed;
   shape.channels = static_cast<size_t>(group_in);
+  RL_RETURN_IF_ERROR(ReadDims(in, w, dims, {stride, padding, dilation, output_padding}, &shape));
   int64_t sizes[2 + kSpatial] = {in.batch, out_channels};
-  for (size_t d = 0; d < kSpatial; ++d) {
-    ConvDim& dim = shape.dims[d];
-    dim = {in.size[d], 0, w.size[d], strides[d], paddings[d], dilations[d], in.stride[d], 0};
-    RL_CHECK(dim.in > 0 && dim.kernel > 0, Reason::kArgumentSize, Error::kNone,
-             dim.in > 0 ? dim.kernel : dim.in, 1);
-    RL_CHECK(!transposed || output_paddings[d] < dim.stride || output_paddings[d] < dim.dilation,
-             Reason::kArgumentValue, Error::kNone, output_paddings[d], dim.stride);
-    dim.out = OutputSize(dim, transposed, output_paddings[d]);
-    RL_CHECK(dim.out > 0, Reason::kArgumentSize, Error::kNone, dim.out, 1);
-    if (d >= kSpatial - dims) sizes[2 + d - (kSpatial - dims)] = dim.out;
-  }
+  for (size_t d = 0; d < dims; ++d) sizes[2 + d] = shape.dims[kSpatial - dims + d].out;
   int32_t narrow[2 + kSpatial];
   RL_RETURN_IF_ERROR(NarrowSizes({sizes, 2 + dims}, narrow));
   RL_RETURN_IF_ERROR(out.Resize({narrow, 2 + dims}));
   if (out.numel() == 0) return kOk;
-
-  // Layouts.
   const Image to(out, dims);
   for (size_t d = 0; d < kSpatial; ++d) shape.dims[d].out_stride = to.stride[d];
   shape.in_channel = in.channel_stride;

@@ -26,7 +26,7 @@ struct Image {
   int64_t batch_stride = 0;
   int64_t channel_stride = 0;
   int64_t stride[kSpatial] = {0, 0, 0};
-  // The innermost spatial dimension steps through memory one by one, and so do rows and planes.
+  // Requires: the tensor has elements (so that the product of its sizes fits).
   int64_t positions() const { return size[0] * size[1] * size[2]; }
 };
 

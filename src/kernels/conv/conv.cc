@@ -39,6 +39,7 @@ int64_t Source(const ConvDim& d, bool transposed, int64_t o, int64_t tap) {
 struct Columns {
   int64_t at[kConvColumns][3];
   int64_t out[kConvColumns];  // offset from the channel's first element
+  bool consecutive = true;    // in the output
   size_t count;
 
   Columns(const ConvShape& s, size_t begin, size_t n) : count(n) {
@@ -51,6 +52,7 @@ struct Columns {
         out[c] += at[c][d] * dim.out_stride;
         rest /= dim.out;
       }
+      consecutive &= out[c] == out[0] + static_cast<int64_t>(c);
     }
   }
 };
@@ -157,14 +159,11 @@ void StorePanel(const ConvArgs& a, const Columns& columns, const Panel<C>& panel
     }
     return;
   }
-  const bool consecutive =
-      a.shape->dims[2].out_stride == 1 && !a.shape->transposed &&
-      columns.out[columns.count - 1] - columns.out[0] == static_cast<int64_t>(columns.count) - 1;
   for (size_t r = 0; r < a.rows; ++r) {
     C values[kLanes<C>];
     for (size_t c = 0; c < kLanes<C>; ++c) values[c] = panel.sums[r * kLanes<C> + c] + bias[r];
     const int64_t row = static_cast<int64_t>(r) * out_channel;
-    if (consecutive) {
+    if (columns.consecutive) {
       a.storage.Write(a.storage.At(a.out, row + columns.out[0]), values, columns.count);
     } else {
       for (size_t c = 0; c < columns.count; ++c) {

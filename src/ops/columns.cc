@@ -60,6 +60,7 @@ void ReadLayout(const Image& image, ColumnsShape* s) {
 
 Error RunColumns(RunContext& c, const ColumnsShape& s, uint64_t steps, const Tensor& in,
                  const Tensor& out) {
+  if (out.numel() == 0) return kOk;
   return c.context.ParallelFor(out.numel(), PieceOf(steps, out.numel()),
                                [&](size_t begin, size_t end) {
                                  c.CallLoop(0, ColumnsArgs{&s, in.raw(), out.raw(), begin, end});

@@ -64,3 +64,4 @@ def test_refusals():
     refused(SHUFFLE, 2, shape=(1, 8, 8))
     refused(SHUFFLE, 2, dtype=torch.int32)
     refused(SHUFFLE, 1, x=torch.ones(4, 4), shape=(4, 4))
+    refused(SHUFFLE, 1, x=torch.ones([1] * 15), shape=[1] * 15)

@@ -93,9 +93,4 @@ struct GridArgs {
 template <class T>
 void SampleGrid(const GridArgs& a);
 
-// Copies n elements of 1, 2, 4, 8 or 16 bytes, which are `in_stride` and `out_stride` elements
-// apart.
-void CopyStrided(void* out, int64_t out_stride, const void* in, int64_t in_stride, int64_t n,
-                 size_t element_size);
-
 }  // namespace rushlight::kernels

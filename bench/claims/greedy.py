@@ -1,0 +1,119 @@
+# Copyright (c) The Rushlight authors.
+# SPDX-License-Identifier: BSD-3-Clause
+"""Greedy decoding through the C++ runtime beside a plain eager loop.
+
+Twenty chat prompts, 64 tokens each, end-of-text ignored, float32: 1,280 ids that must be equal.  A
+mismatch is excused only where eager's two best logits are within 1e-4; the rest of that answer is then
+compared along eager's own choice.  Also: the logits of a prompt taken in with one call, at every position.
+
+    python bench/claims/greedy.py            with the Transformers that is installed
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+import warnings
+from pathlib import Path
+
+import torch
+
+sys.path[:0] = [str(Path(__file__).parents[2] / "tests")]
+warnings.filterwarnings("ignore")
+
+from real_models import smollm2_path  # noqa: E402
+
+QUESTIONS = [
+    "What is the capital of France?", "Write a haiku about the sea.", "Explain gravity to a child.",
+    "List three uses of salt.", "Translate 'good morning' into Spanish.", "What is 12 times 12?",
+    "Who wrote Hamlet?", "Why is the sky blue?", "Give me a recipe for pancakes.",
+    "Name the planets of the solar system.", "What does a compiler do?", "How do birds fly?",
+    "Tell me a joke about cats.", "What is the largest ocean?", "Define entropy in one sentence.",
+    "How many days are in a leap year?", "Suggest a name for a bakery.", "What causes tides?",
+    "Summarise the plot of Cinderella.", "Write a polite refusal to an invitation.",
+]  # fmt: skip
+SYSTEM = "You are a helpful AI assistant named SmolLM, trained by Hugging Face"
+TOKENS = 64
+CLOSE = 1e-4
+
+
+def prompt(question: str) -> str:
+    turns = [("system", SYSTEM), ("user", question)]
+    return "".join(f"<|im_start|>{r}\n{t}<|im_end|>\n" for r, t in turns) + "<|im_start|>assistant\n"
+
+
+class Eager:
+    """The model token by token, with its own dynamic cache."""
+
+    def __init__(self, model):
+        self.model = model
+
+    def start(self, ids):
+        self.cache = None
+        return self.feed(ids)
+
+    def feed(self, ids):
+        with torch.no_grad():
+            out = self.model(torch.tensor([ids]), past_key_values=self.cache, use_cache=True)
+        self.cache = out.past_key_values
+        return out.logits[0, -1]
+
+
+def main() -> int:
+    import transformers
+
+    from rushlight import _native, load
+    from rushlight.transformers.loading import load_text_model
+    from rushlight.transformers.text_generation import compile_text_generation
+
+    model, assets = load_text_model(smollm2_path())
+    tokenizer = _native.Tokenizer(assets.tokenizer)
+    folder = Path(tempfile.mkdtemp())
+    program = compile_text_generation(model, assets=assets, max_context_len=256, max_seq_len=128)
+    program.save(folder / "last.pte")
+    engine = _native.Engine.load(str(folder / "last.pte"))
+    eager = Eager(model)
+    equal = excused = wrong = 0
+    for question in QUESTIONS:
+        ids = tokenizer.encode(prompt(question))
+        session = engine.session()
+        ours = session.feed(ids)
+        theirs = eager.start(ids)
+        for _ in range(TOKENS):
+            token = int(ours.argmax())
+            best = theirs.topk(2)
+            if token == int(best.indices[0]):
+                equal += 1
+            elif float(best.values[0] - best.values[1]) <= CLOSE:
+                excused += 1
+                token = int(best.indices[0])
+            else:
+                wrong += 1
+                token = int(best.indices[0])
+            ours, theirs = session.feed([token]), eager.feed([token])
+
+    everything = compile_text_generation(model, max_context_len=256, max_seq_len=128, all_logits=True)
+    run = load(everything.buffer)
+    worst = 0.0
+    for question in QUESTIONS[:5]:
+        ids = torch.tensor([tokenizer.encode(prompt(question))])
+        with torch.no_grad():
+            expected = model(ids).logits
+        got = run(ids, torch.arange(ids.shape[1]))
+        worst = max(worst, float((got - expected).abs().max()))
+    result = {
+        "transformers": transformers.__version__,
+        "ids": len(QUESTIONS) * TOKENS,
+        "equal": equal,
+        "excused": excused,
+        "wrong": wrong,
+        "prefill_logits_max_error": worst,
+        "ok": wrong == 0 and worst <= 1e-3,
+    }
+    print(json.dumps(result))
+    return 0 if result["ok"] else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

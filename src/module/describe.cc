@@ -136,6 +136,7 @@ constexpr Sentence kSentences[] = {
     {Reason::kMemoryAlignment, "tensor {i} is misaligned in planned memory, at {f}"},
     {Reason::kMemorySize, "planned memory {i} has a size of {f}"},
     {Reason::kMemoryDevice, "planned memory {i} is on a device other than the CPU ({f})"},
+    {Reason::kMemoryOverlap, "buffers {i} and {f} live at the same time and share memory"},
     {Reason::kListItem, "item {a} of list {i} refers to value {f} of {l}"},
     {Reason::kListItemKind, "item {a} of list {i} refers to a value of the wrong kind, {f}"},
     {Reason::kPlanInput, "input {i} refers to value {f} of {l}"},
@@ -155,8 +156,14 @@ constexpr Sentence kSentences[] = {
     {Reason::kMoveKinds, "a move between values of different kinds, dtypes or ranks ({f} and {l})"},
     {Reason::kFreeKind, "only tensors can be freed (found kind {f})"},
 
+    {Reason::kMetadataKey, "key {i} of the weights file occurs a second time"},
+    {Reason::kMetadataType, "key {i} of the weights file has a value of an unknown or wrong type, {f}"},
+    {Reason::kMetadataValue, "key {i} of the weights file has a value out of range: {f}"},
+    {Reason::kTensorRepeated, "tensor {i} of the weights file has the name of an earlier one"},
+
     {Reason::kTooManyDimensions, "tensor {i} has {f} dimensions, the most is {l}"},
     {Reason::kNameTooLong, "name {i} has {f} bytes, the most is {l}"},
+    {Reason::kTooManyEntries, "the weights file has {f} entries, the most is {l}"},
     {Reason::kInstructionBudget, "stopped after {l} instructions"},
     {Reason::kTimeBudget, "stopped: the time allowed is over"},
     {Reason::kMemoryBudget, "{f} bytes of memory would be needed, the limit is {l}"},

@@ -64,7 +64,7 @@ class LoweredBackendModule(torch.nn.Module):
         backend_id: str,
         processed_bytes: bytes,
         compile_specs: list[CompileSpec],
-        original_program: ExportedProgram,
+        original_module: ExportedProgram,
         named_data: list[NamedData] | None = None,
         debug_handle_map: dict | None = None,
     ):
@@ -72,7 +72,7 @@ class LoweredBackendModule(torch.nn.Module):
         self.backend_id = backend_id
         self.processed_bytes = processed_bytes
         self.compile_specs = compile_specs
-        self.original_program = original_program
+        self.original_module = original_module
         self.named_data = named_data or []
         self.debug_handle_map = debug_handle_map or {}
 
@@ -88,7 +88,7 @@ class _CallDelegate(torch._ops.HigherOrderOperator):
         super().__init__("rushlight_call_delegate")
 
     def __call__(self, lowered: LoweredBackendModule, *args):
-        out = lowered.original_program.module()(*args)
+        out = lowered.original_module.module()(*args)
         return out if isinstance(out, tuple) else (out,)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 
 import torch
+from torch.utils import _pytree as pytree
 
 from rushlight import _native
 from rushlight.emit.emitter import DTYPE_NUMBER
@@ -153,4 +154,7 @@ def constant_method(builder: _native.ProgramBuilder, name: str, value) -> None:
             )
     method.values = list(outputs)
     method.outputs = outputs
+    method.input_tree, method.output_tree = (
+        pytree.treespec_dumps(pytree.tree_structure(v)) for v in (((), {}), value)
+    )
     MethodSerializer(builder, method).run([])

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -46,29 +47,34 @@ class Tree:
         return _build(self.root, supply)
 
     def arguments(self, args: Sequence, kwargs: Mapping) -> list:
-        """Positional and keyword arguments of a call, flattened in the method's order."""
+        """Positional and keyword arguments of a call, flattened in the method's order.  Keyword arguments
+        may be given by position, in their order."""
         if self.root is None:
             if kwargs:
                 raise TypeError("this program does not know its arguments' names; pass them in order")
-            return [leaf for a in args for leaf in _leaves(a)]
-        positional, named = self.root["children_spec"]
-        names = json.loads(named["context"]) if named["children_spec"] else []
-        values = list(args[: len(positional["children_spec"])])
-        rest = list(args[len(positional["children_spec"]) :])
-        for name in names:  # keyword arguments may be given by position, in their order
-            if name in kwargs:
-                rest_value = kwargs[name]
-            elif rest:
-                rest_value = rest.pop(0)
-            else:
-                raise TypeError(f"missing argument {name!r}")
-            values.append(rest_value)
-        unknown = set(kwargs) - set(names)
-        if unknown or rest:
-            what = f"unexpected argument {sorted(unknown)[0]!r}" if unknown else "too many arguments"
-            raise TypeError(f"{what}; the method takes {len(positional['children_spec'])} positional "
-                            f"ones and {names}")  # fmt: skip
-        return [leaf for v in values for leaf in _leaves(v)]
+            return list(args)
+        positional, named = (node["children_spec"] for node in self.root["children_spec"])
+        names = _keys(self.root["children_spec"][1])
+        takes = f"the method takes {len(positional)} positional arguments" + (f" and {names}" if names else "")
+        if len(args) < len(positional):
+            raise TypeError(f"{len(args)} positional arguments given; {takes}")
+        by_position = dict(zip(names, args[len(positional) :], strict=False))
+        if len(args) > len(positional) + len(names):
+            raise TypeError(f"too many arguments; {takes}")
+        for name in kwargs:
+            if name not in names:
+                raise TypeError(f"unexpected argument {name!r}; {takes}")
+            if name in by_position:
+                raise TypeError(f"argument {name!r} given twice; {takes}")
+        given = {**by_position, **kwargs}
+        leaves: list = []
+        for i, node in enumerate(positional):
+            _flatten(node, args[i], f"argument {i}", leaves)
+        for name, node in zip(names, named, strict=True):
+            if name not in given:
+                raise TypeError(f"missing argument {name!r}; {takes}")
+            _flatten(node, given[name], f"argument {name!r}", leaves)
+        return leaves
 
 
 _CONTAINERS = ("builtins.tuple", "builtins.list", "builtins.dict", "collections.OrderedDict")
@@ -82,6 +88,11 @@ def _is_known(node) -> bool:
     return node["type"] in _CONTAINERS and all(_is_known(c) for c in node["children_spec"])
 
 
+def _keys(node) -> list:
+    """The keys of a dict's node, in the order of its children."""
+    return json.loads(node["context"]) if node["children_spec"] else []
+
+
 def _build(node, supply):
     if node["type"] is None:
         return next(supply)
@@ -90,15 +101,29 @@ def _build(node, supply):
         return tuple(children)
     if node["type"] == "builtins.list":
         return children
-    return dict(zip(json.loads(node["context"]), children, strict=True))
+    kind = OrderedDict if node["type"] == "collections.OrderedDict" else dict
+    return kind(zip(_keys(node), children, strict=True))
 
 
-def _leaves(value):
-    if isinstance(value, (tuple, list)):
-        return [leaf for v in value for leaf in _leaves(v)]
-    if isinstance(value, dict):
-        return [leaf for v in value.values() for leaf in _leaves(v)]
-    return [value]
+def _flatten(node, value, where: str, leaves: list) -> None:
+    """Appends the leaves of an argument, which must have the structure of `node`."""
+    if node["type"] is None:
+        leaves.append(value)
+        return
+    children = node["children_spec"]
+    if node["type"] in ("builtins.tuple", "builtins.list"):
+        if not isinstance(value, (tuple, list)) or len(value) != len(children):
+            got = f"one of {len(value)}" if isinstance(value, (tuple, list)) else f"a {type(value).__name__}"
+            raise TypeError(f"{where}: expected a list or tuple of {len(children)} items, not {got}")
+        for i, child in enumerate(children):
+            _flatten(child, value[i], f"{where}[{i}]", leaves)
+        return
+    keys = _keys(node)
+    if not isinstance(value, Mapping) or set(value) != set(keys):
+        got = f"the keys {list(value)}" if isinstance(value, Mapping) else f"a {type(value).__name__}"
+        raise TypeError(f"{where}: expected a dict with the keys {keys}, not {got}")
+    for key, child in zip(keys, children, strict=True):
+        _flatten(child, value[key], f"{where}[{key!r}]", leaves)
 
 
 def _is_torch(value) -> bool:

@@ -49,10 +49,11 @@ class ProgramChecker {
     return kOk;
   }
 
-  // FlatBuffers' verifier checks a vector's length field, not the alignment of its elements.
+  // FlatBuffers' verifier checks a vector's length field, not the alignment of its elements.  Its
+  // builder aligns no vector without elements.
   template <class T>
   static Error CheckAligned(const flatbuffers::Vector<T>* vector) {
-    RL_CHECK(reinterpret_cast<uintptr_t>(vector->Data()) % sizeof(T) == 0,
+    RL_CHECK(vector->size() == 0 || reinterpret_cast<uintptr_t>(vector->Data()) % sizeof(T) == 0,
              Reason::kVectorMisaligned);
     return kOk;
   }

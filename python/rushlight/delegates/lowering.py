@@ -40,7 +40,7 @@ def lower_to_backend(program: ExportedProgram, partitioner: Partitioner) -> Expo
         node.meta.pop("delegation_tag", None)
     _drop_unused_constants(program)
     program.graph_module.recompile()
-    refresh_outputs(program)
+    refresh_outputs(program.graph, program.graph_signature)
     program.validate()
     return program
 

@@ -146,6 +146,10 @@ class Decomposer:
         for node in list(graph.nodes):
             if not self._applies(node):
                 continue
+            if node.target in _SAME_TENSOR:
+                replace(node, node.args[0])
+                modified = True
+                continue
             template = self._template(node)
             if template is None:
                 continue
@@ -162,7 +166,7 @@ class Decomposer:
             return False  # sizes and assertions
         if self.keep(node):
             return False
-        if node.target in self.table:
+        if node.target in self.table or node.target in _SAME_TENSOR:
             return True
         return _is_composite(node.target)
 

@@ -21,7 +21,7 @@ from rushlight.dialect.decompose import Decomposer, core_aten_table
 from rushlight.dialect.functionalize import functionalize
 from rushlight.dialect.verifier import make_program
 from rushlight.export.importer import import_program
-from rushlight.passes.base import graph_modules, run_passes
+from rushlight.passes.base import graph_modules, refresh_outputs, run_passes
 from rushlight.passes.decompose_composites import COMPOSITES
 from rushlight.passes.pipeline import edge_passes
 
@@ -54,6 +54,7 @@ def to_edge_program(
             raise NotImplementedError("a branch or loop body writes to a tensor from outside")
     final = functionalize(module.graph)
     _add_mutation_outputs(module, signature, final)
+    refresh_outputs(module.graph, signature)
     for m in graph_modules(module):
         m.graph.eliminate_dead_code()
         m.recompile()

@@ -13,8 +13,8 @@ from __future__ import annotations
 import torch
 from torch import fx
 
-from rushlight.dialect.decompose import inherit
-from rushlight.dialect.symbolic import SizeBuilder
+from rushlight.dialect.decompose import fake_mode_of, inherit
+from rushlight.dialect.symbolic import SizeBuilder, has_symbols
 
 aten = torch.ops.aten
 
@@ -122,9 +122,9 @@ class _Functionalizer:
         if written:
             self._write(node, written)
             return
+        source = node.args[0] if node.args else None
         node.args = fx.map_arg(node.args, lambda n: self._refreshed(n, node))
         node.kwargs = fx.map_arg(node.kwargs, lambda n: self._refreshed(n, node))
-        source = node.args[0] if node.args else None
         if _is_view(node) and source in self.members:
             parent = self.members[source]
             self.members[node] = _Member(parent.family, node, parent)
@@ -221,18 +221,37 @@ class _Functionalizer:
         ):
             shape = [self.sizes.build(s) for s in base.meta["val"].shape]
             return self._call(aten.view.default, (value, shape), {}, base.meta["val"], view)
-        if target is aten.as_strided.default:
-            return self._call(
-                aten.as_strided_scatter.default, (base, value, *rest), {}, base.meta["val"], view
-            )
+        if target is aten.as_strided.default and not has_symbols(base.meta["val"]):
+            return self._strided_inverse(view, base, value)
         raise FunctionalizationError(view, "a write through this view cannot be expressed without mutation")
 
 
+    def _strided_inverse(self, view: fx.Node, base: fx.Node, value: fx.Node) -> fx.Node:
+        """The elements that a strided view shows are found by taking the same view of their positions."""
+        like, shown = base.meta["val"], view.meta["val"]
+
+        def call(target, args, size, dtype=like.dtype):
+            with fake_mode_of(self.graph):
+                return self._call(target, args, {}, torch.empty(size, dtype=dtype), view)
+
+        index = torch.int64
+        positions = call(aten.arange.default, (like.numel(),), like.numel(), index)
+        positions = call(aten.as_strided.default, (positions, *view.args[1:]), shown.shape, index)
+        positions = call(aten.view.default, (positions, [-1]), shown.numel(), index)
+        part = call(aten.view.default, (value, [-1]), shown.numel())
+        flat = call(aten.view.default, (base, [-1]), like.numel())
+        flat = call(aten.index_put.default, (flat, [positions], part), like.numel())
+        return self._call(aten.view.default, (flat, list(like.shape)), {}, like, view)
+
+
 def _functional_variant(node: fx.Node) -> torch._ops.OpOverload:
-    """The overload that returns what an in-place operator writes."""
+    """The overload that returns what an in-place operator writes: the one with the same arguments."""
     name = node.target._schema.name.split("::")[1]
-    overload = node.target._overloadname
     packet = getattr(getattr(torch.ops, node.target.namespace), name.removesuffix("_"), None)
-    if not name.endswith("_") or packet is None or overload not in packet.overloads():
-        raise FunctionalizationError(node, "this operator has no functional form")
-    return getattr(packet, overload)
+    wanted = [(a.name, str(a.type)) for a in node.target._schema.arguments]
+    if name.endswith("_") and packet is not None:
+        for overload in packet.overloads():
+            op = getattr(packet, overload)
+            if [(a.name, str(a.type)) for a in op._schema.arguments] == wanted:
+                return op
+    raise FunctionalizationError(node, "this operator has no functional form")

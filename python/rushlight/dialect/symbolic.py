@@ -40,6 +40,11 @@ def is_symbolic(size) -> bool:
     return isinstance(size, (torch.SymInt, torch.SymBool, torch.SymFloat))
 
 
+def has_symbols(tensor: torch.Tensor) -> bool:
+    """Whether a tensor's sizes are known at run time only."""
+    return any(is_symbolic(s) for s in tensor.shape)
+
+
 class Bounds:
     """Upper bounds of sizes, given the range of each symbol (inclusive)."""
 

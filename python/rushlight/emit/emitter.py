@@ -21,7 +21,7 @@ from torch.export.graph_signature import ConstantArgument, InputKind, OutputKind
 from torch.utils import _pytree as pytree
 
 from rushlight.delegates.backend import call_delegate
-from rushlight.dialect.symbolic import SIZE_OPERATORS, Bounds, UnboundedError, expr_of, is_symbolic
+from rushlight.dialect.symbolic import SIZE_OPERATORS, Bounds, UnboundedError, expr_of, has_symbols, is_symbolic
 from rushlight.emit import control_flow
 from rushlight.emit.obstacles import Obstacle, where
 from rushlight.emit.out_variants import out_variant
@@ -140,12 +140,12 @@ class Emitter:
         with self.scope(env):
             self.emit_graph(graph, env, in_place)
 
-        results = []
+        pending = [(env[p], env[f], f) for p, f in finals.items() if env[f] is not env[p]]
+        overwritten = {id(buffer.storage) for buffer, _, _ in pending}
         for spec, out in zip(signature.output_specs, outputs, strict=True):
             if spec.kind in (OutputKind.USER_OUTPUT, OutputKind.LOSS_OUTPUT):
-                results.append(self._output(spec, out, env, set(finals)))
-        self._write_back(finals, env, in_place)
-        self.method.outputs = results
+                self.method.outputs.append(self._output(out, env, overwritten))
+        self._write_back(pending, overwritten)
         self._trees()
         return self.method
 
@@ -241,7 +241,7 @@ class Emitter:
             sizes,
             shape,
             tuple(range(len(sizes))) if order is None else order,
-            dynamic=any(is_symbolic(s) for s in value.shape),
+            dynamic=has_symbols(value),
         )
         if value.dtype not in DTYPE_NUMBER:
             raise EmitError(None, f"dtype {value.dtype} has no place in a program file")
@@ -446,7 +446,7 @@ class Emitter:
         shape = tuple(expr_of(s) for s in value.shape)
         if _same_sizes(shape, source.shape):
             return source
-        static = not source.dynamic and not any(is_symbolic(s) for s in value.shape)
+        static = not source.dynamic and not has_symbols(value)
         known_address = source.constant is not None or (source.storage.planned and not source.rebound)
         sizes = tuple(self.bounds.upper(s) for s in value.shape)
         out = TensorValue(
@@ -521,7 +521,7 @@ class Emitter:
         if (
             not isinstance(source, TensorValue)
             or source.dynamic
-            or any(is_symbolic(s) for s in value.shape)
+            or has_symbols(value)
             or not source.contiguous
             or source.storage is None
             or not source.storage.planned
@@ -578,6 +578,8 @@ class Emitter:
 
     def _operator(self, node: fx.Node, env, in_place: _InPlace | None):
         op = node.target
+        if op is aten.as_strided.default and not node.args[0].meta["val"].is_contiguous():
+            raise EmitError(node, "as_strided looks at memory of which this view is not the whole")
         given = {}
         for i, a in enumerate(op._schema.arguments):
             if i < len(node.args):
@@ -597,9 +599,7 @@ class Emitter:
                 f"operator {op} has no out variant",
                 "register one with torch.library (name.out), with a kernel of the same name in the runtime",
             )
-        outputs = self._outputs(node, variant, order)
-        if buffer is not None and len(outputs) == 1 and not variant.is_list:
-            outputs = [env[buffer]]
+        outputs = [env[buffer]] if buffer is not None else self._outputs(node, variant, order)
         reads: list[TensorValue] = []
         args: list[Value] = []
         remaining = list(outputs)
@@ -720,15 +720,15 @@ class Emitter:
     # ---------------------------------------------------------------------------------------------
     # The end of the method
 
-    def _output(self, spec, out, env, changed: set[fx.Node]) -> Value:
+    def _output(self, out, env, overwritten: set[int]) -> Value:
         if not isinstance(out, fx.Node):
             return self.constant(out)
         value = env[out]
         if not isinstance(value, TensorValue):
             return value
-        if out in changed:  # the old contents of a buffer that is about to be overwritten
-            return self.clone(value, None)
-        if not self.options.alloc_graph_output and value.constant is None:
+        if id(value.storage) in overwritten:  # old contents of a buffer, or a view of them
+            value = self.clone(value, out)
+        if not self.options.alloc_graph_output and value.storage is not None:
             value = self._unplanned(value, out)
         return value
 
@@ -738,8 +738,8 @@ class Emitter:
             isinstance(v, TensorValue) and v is not value and v.storage is value.storage
             for v in self.method.values
         )
-        taken = value in self.method.outputs or not value.storage.planned or value.storage.persistent
-        if shared or taken:
+        taken = value in self.method.inputs or value in self.method.outputs
+        if shared or taken or value.storage.persistent:
             value = self.clone(value, node)
         value.storage.planned = False
         value.storage.reuses.clear()
@@ -748,23 +748,20 @@ class Emitter:
                 v.storage.reuses.remove(value.storage)
         return value
 
-    def _write_back(self, finals: dict[fx.Node, fx.Node], env, in_place: _InPlace) -> None:
-        """Puts final values into the buffers and inputs that were not updated in place."""
-        pending = []
-        for placeholder, final in finals.items():
-            buffer, value = env[placeholder], env[final]
-            if value is buffer:
-                continue
-            if value.storage is not None and (value.storage.persistent or not value.storage.planned):
-                value = self.clone(value, final)  # it may itself be overwritten below
-            pending.append((buffer, value, final))
-        for buffer, value, final in pending:
+    def _write_back(self, pending: list[tuple], overwritten: set[int]) -> None:
+        """Puts final values into the buffers and inputs that were not updated in place.  `pending`: the
+        buffer, its final value, the node of that value."""
+        safe = [
+            (buffer, self.clone(value, node) if id(value.storage) in overwritten else value, node)
+            for buffer, value, node in pending
+        ]
+        for buffer, value, node in safe:
             self.kernel(
                 "aten::copy_",
                 [buffer, value, self.constant(False), buffer],
                 reads=[value],
                 writes=[buffer],
-                node=final,
+                node=node,
             )
 
     def _trees(self) -> None:
@@ -786,6 +783,10 @@ def _changes_order(node: fx.Node) -> bool:
     if memory_format not in (torch.channels_last, torch.channels_last_3d):
         return False
     return node.args[0].meta["val"].dtype == node.meta["val"].dtype
+
+
+def _occurs(node: fx.Node, arguments) -> bool:
+    return any(x is node for x in pytree.tree_leaves(arguments))
 
 
 class _InPlace:
@@ -847,8 +848,11 @@ class _InPlace:
     def _only_earlier_users(version: fx.Node, link: fx.Node, position: dict[fx.Node, int]) -> bool:
         stack = [version]
         while stack:
-            for user in stack.pop().users:
+            tensor = stack.pop()
+            for user in tensor.users:
                 if user is link:
+                    if link.target is aten.index_put.default and _occurs(tensor, link.args[1:]):
+                        return False  # it reads what it has written over already
                     continue
                 if user.op == "output" or position[user] > position[link]:
                     return False

@@ -20,6 +20,7 @@ from torch import fx
 from torch.export import ExportedProgram
 from torch.export.graph_signature import (
     ConstantArgument,
+    ExportGraphSignature,
     InputKind,
     InputSpec,
     OutputKind,
@@ -28,6 +29,7 @@ from torch.export.graph_signature import (
 from torch.fx.passes.infra.pass_base import PassResult
 
 from rushlight.dialect.decompose import fake_mode_of
+from rushlight.dialect.symbolic import has_symbols
 from rushlight.export.importer import tensor_of
 
 __all__ = ["GraphPass", "Pass", "PassError", "PassResult", "run_passes"]
@@ -110,7 +112,7 @@ def run_passes(program: ExportedProgram, passes: Iterable, *, verify: bool = Fal
             p.requires(program)
             if p.call(program):
                 program.graph_module.recompile()
-                refresh_outputs(program)
+                refresh_outputs(program.graph, program.graph_signature)
             p.ensures(program)
             if verify:
                 program.validate()
@@ -130,20 +132,20 @@ def graph_modules(module: fx.GraphModule) -> Iterator[fx.GraphModule]:
             yield from graph_modules(getattr(module, node.target))
 
 
-def refresh_outputs(program: ExportedProgram) -> None:
+def refresh_outputs(graph: fx.Graph, signature: ExportGraphSignature) -> None:
     """Makes the signature name the nodes that the outputs are now.  Final values of buffers get nodes of
     their own: the signature tells them apart by name."""
-    output = program.graph.output_node()
+    output = graph.output_node()
     outputs = list(output.args[0])
-    specs = program.graph_signature.output_specs
+    specs = signature.output_specs
     seen = set()
     for i, (spec, node) in enumerate(zip(specs, outputs, strict=True)):
         if not isinstance(node, fx.Node):
             continue
         if spec.kind not in (OutputKind.USER_OUTPUT, OutputKind.LOSS_OUTPUT):
             if node in seen or node.op == "placeholder":
-                with program.graph.inserting_before(output):
-                    alias = program.graph.call_function(torch.ops.aten.alias.default, (node,))
+                with graph.inserting_before(output):
+                    alias = graph.call_function(torch.ops.aten.alias.default, (node,))
                 alias.meta = dict(node.meta)
                 outputs[i] = node = alias
             seen.add(node)
@@ -206,6 +208,6 @@ def add_constant(program: ExportedProgram, tensor: torch.Tensor, name: str, like
 
 def nbytes(value: torch.Tensor) -> int | None:
     """Bytes of a fake tensor, or None where its size is symbolic."""
-    if any(not isinstance(s, int) for s in value.shape):
+    if has_symbols(value):
         return None
     return value.numel() * value.element_size()

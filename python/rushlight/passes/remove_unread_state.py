@@ -53,5 +53,5 @@ def _remove(program: ExportedProgram, targets: set[str]) -> None:
     signature.input_specs = [
         s for s in signature.input_specs if not (s.kind == InputKind.BUFFER and s.target in targets)
     ]
-    refresh_outputs(program)
+    refresh_outputs(program.graph, signature)
     program.graph_module.recompile()

@@ -5,6 +5,8 @@ tensor is needed become constants."""
 
 from __future__ import annotations
 
+import functools
+
 import torch
 from torch import fx
 
@@ -33,7 +35,7 @@ class ScalarOverloads(GraphPass):
             if node.op != "call_function" or not isinstance(node.target, torch._ops.OpOverload):
                 continue
             form = _SCALAR_FORM.get(node.target)
-            if form is not None and isinstance(node.args[1], (int, float, bool)):
+            if form is not None and _is_number(node.args[1]) and not _is_number(node.args[0]):
                 node.target = form
                 if "alpha" in node.kwargs:  # a keyword in one overload, positional in the other
                     node.args = (*node.args, node.kwargs["alpha"])
@@ -46,18 +48,40 @@ class ScalarOverloads(GraphPass):
     @staticmethod
     def _numbers_to_tensors(graph: fx.Graph, node: fx.Node) -> bool:
         """Python numbers where the schema has a tensor: PyTorch accepts them, kernels do not."""
-        arguments = node.target._schema.arguments
-        new = list(node.args)
-        for i, (a, value) in enumerate(zip(arguments, node.args, strict=False)):
-            if str(a.type) != "Tensor" or not isinstance(value, (int, float, bool)):
-                continue
-            dtype = {bool: torch.bool, int: torch.int64, float: torch.float32}[type(value)]
-            with graph.inserting_before(node):
-                new[i] = graph.call_function(aten.full.default, ([], value), {"dtype": dtype})
-            with fake_mode_of(graph):
-                new[i].meta["val"] = torch.full([], value, dtype=dtype)
-            inherit(new[i], node)
-        if new == list(node.args):
+        numbers = [
+            i
+            for i, (a, value) in enumerate(zip(node.target._schema.arguments, node.args, strict=False))
+            if str(a.type) == "Tensor" and _is_number(value)
+        ]
+        if not numbers:
             return False
+        tensors = [n.meta["val"] for n in node.all_input_nodes if isinstance(n.meta["val"], torch.Tensor)]
+        new = list(node.args)
+        for i in numbers:
+            value = new[i].meta["val"] if isinstance(new[i], fx.Node) else new[i]
+            dtype = _dtype_beside(tensors, value)
+            with graph.inserting_before(node):
+                new[i] = graph.call_function(aten.full.default, ([], new[i]), {"dtype": dtype})
+            with fake_mode_of(graph):
+                new[i].meta["val"] = torch.empty([], dtype=dtype)
+            inherit(new[i], node)
         node.args = tuple(new)
         return True
+
+
+def _is_number(x) -> bool:
+    """A Python number, or a node that computes one."""
+    if isinstance(x, fx.Node):
+        x = x.meta.get("val")
+    return isinstance(x, (int, float, bool, torch.SymInt, torch.SymFloat, torch.SymBool))
+
+
+def _dtype_beside(tensors: list[torch.Tensor], number) -> torch.dtype:
+    """The dtype of a number as a tensor, such that it takes part in promotion as the number did: by its
+    kind only."""
+    kind = {torch.SymInt: 1, torch.SymFloat: 1.0, torch.SymBool: True}.get(type(number), number)
+    return torch.result_type(functools.reduce(_promoted, tensors), kind) if tensors else torch.tensor(kind).dtype
+
+
+def _promoted(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    return a.new_empty([1] * max(a.dim(), b.dim()), dtype=torch.result_type(a, b))

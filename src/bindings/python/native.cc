@@ -19,4 +19,5 @@ NB_MODULE(_native, m) {
   m.doc() = "Runtime and compiler parts of Rushlight that are written in C++.";
   rushlight::python::BindOps(m);
   rushlight::python::BindTokenizers(m);
+  rushlight::python::BindChatTemplate(m);
 }

@@ -12,6 +12,7 @@ namespace rushlight::python {
 
 void BindOps(nanobind::module_& m);       // the operator table, and single operators for tests
 void BindTokenizers(nanobind::module_& m);
+void BindChatTemplate(nanobind::module_& m);
 
 // Raises ValueError(reason, code, index, found, limit), the numbers of an Error.
 [[noreturn]] void RaiseError(const Error& error);

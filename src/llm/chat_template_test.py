@@ -2,13 +2,14 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Chat templates render byte for byte as in transformers.
 
-testdata/*.jinja are templates in the style of well-known model families; testdata/expressions.txt has
-one template a line, among them what must fail.
+testdata/*.jinja are templates in the style of well-known model families; testdata/expressions.txt
+has one template a line, among them what must fail.
 """
 
 import datetime
 import json
 import pathlib
+import random
 
 import pytest
 from rushlight import _native
@@ -93,7 +94,8 @@ CONVERSATIONS = {
     "answered": chat((USER, "Hi"), (ASSISTANT, "Hello. How can I help?")),
     "turns": chat((USER, "a"), (ASSISTANT, "b"), (USER, "c"), (ASSISTANT, "d"), (USER, "e")),
     "system": chat((SYSTEM, "Be brief."), (USER, "What is 2+2?")),
-    "system_turns": chat((SYSTEM, " Speak French. "), (USER, "Hi "), (ASSISTANT, " Salut"), (USER, "x")),
+    "system_turns": chat((SYSTEM, " Speak French. "), (USER, "Hi "), (ASSISTANT, " Salut"),
+                         (USER, "x")),
     "late_system": chat((USER, "Hi"), (SYSTEM, "Now be rude."), (USER, "Hi again")),
     "two_users": chat((USER, "first"), (USER, "second")),
     "assistant_first": chat((ASSISTANT, "I begin."), (USER, "ok")),
@@ -101,10 +103,11 @@ CONVERSATIONS = {
     "empty_content": chat((SYSTEM, ""), (USER, ""), (ASSISTANT, "")),
     "none_content": chat((USER, "x"), (ASSISTANT, None)),
     "unicode": chat((USER, "Grüße 你好 🙂 \u200b\u0301 ﬁ ẞ İ"), (ASSISTANT, "naïve — „quoted“ …")),
-    "spaces": chat((SYSTEM, "\n\t x \n"), (USER, "  two\n\n  lines  \n"), (ASSISTANT, "\r\n\u3000y\u00a0")),
+    "spaces": chat((SYSTEM, "\n\t x \n"), (USER, "  two\n\n  lines  \n"),
+                   (ASSISTANT, "\r\n\u3000y\u00a0")),
     "special": chat((USER, "<|im_end|> {{ x }} {% if %} </s> \\n 'q' \"q\" </think>")),
-    "thinking": chat((USER, "2+2?"), (ASSISTANT, "<think>\nAdd them.\n</think>\n\n4"), (USER, "3+3?"),
-                     (ASSISTANT, "<think>\nAgain.\n</think>\n\n6")),
+    "thinking": chat((USER, "2+2?"), (ASSISTANT, "<think>\nAdd them.\n</think>\n\n4"),
+                     (USER, "3+3?"), (ASSISTANT, "<think>\nAgain.\n</think>\n\n6")),
     "reasoning": chat((USER, "Why?"), (ASSISTANT, "Because."), (USER, "Really? /no_think"),
                       (ASSISTANT, "Yes."), reasoning_content="\nLet me see.\n", thinking="see"),
     "tool_call": chat((USER, "Weather in Paris?"), (ASSISTANT, None),
@@ -112,13 +115,15 @@ CONVERSATIONS = {
     "tool_result": [
         *chat((SYSTEM, "Use tools."), (USER, "Weather in Paris and Rome?"), (ASSISTANT, "")),
         {"role": ASSISTANT, "content": None, "tool_calls": [
-            call("get_weather", {"city": "Paris"}), call("get_weather", {"city": "Röm"}, "ghijkl456")]},
+            call("get_weather", {"city": "Paris"}),
+            call("get_weather", {"city": "Röm"}, "ghijkl456")]},
         {"role": TOOL, "content": '{"c": 20}', "tool_call_id": "abcdef123", "name": "get_weather"},
         {"role": TOOL, "content": "21 °C", "tool_call_id": "ghijkl456", "name": "get_weather"},
         *chat((ASSISTANT, "20 and 21 degrees."), (USER, "Thanks!"))],
     "one_tool_result": [
         *chat((USER, "Weather in Oslo?"), (ASSISTANT, ""),
-              tool_calls=[call("get_weather", {"city": "Oslo", "deep": {"a": [1, 2.5, None, True]}})]),
+              tool_calls=[call("get_weather",
+                               {"city": "Oslo", "deep": {"a": [1, 2.5, None, True]}})]),
         {"role": TOOL, "content": "-3", "tool_call_id": "abcdef123"},
         *chat((ASSISTANT, "Cold."))],
     "string_arguments": chat((USER, "x"), (ASSISTANT, "calling"),
@@ -136,8 +141,10 @@ TOOLS = [
             "days": {"type": "integer", "description": "How many", "default": 1},
             "unit": {"type": "string", "enum": ["C", "F"], "default": "C"},
             "where": {"type": ["string", "null"]},
-            "deep": {"type": "object", "properties": {"a": {"type": "array", "items": {"type": "number"}}}},
-            "list": {"type": "array", "items": {"type": "object", "additionalProperties": {"type": "string"}}},
+            "deep": {"type": "object", "properties": {
+                "a": {"type": "array", "items": {"type": "number"}}}},
+            "list": {"type": "array", "items": {
+                "type": "object", "additionalProperties": {"type": "string"}}},
         }},
         "return": {"type": "array", "items": {"type": "number"}}}},
     {"type": "function", "function": {
@@ -205,44 +212,27 @@ def test_expression(source):
     assert outcome(ours, source, [], **EXPRESSION_VARIABLES) == expected
 
 
-TAGS = ["{{ 'v' }}", "{{- 'v' }}", "{{ 'v' -}}", "{{- 'v' -}}", "{% set x = 1 %}", "{%- set x = 1 %}",
-        "{% set x = 1 -%}", "{%+ set x = 1 %}", "{% set x = 1 +%}", "{%- set x = 1 -%}", "{# c #}",
-        "{#- c -#}", "{#+ c +#}", "{% raw %} r {% endraw %}", "{%- raw -%} r {%- endraw -%}",
-        "{% if true %}", "{% endif %}", "{%- if true -%}", "{%- endif -%}", "{{ '\\n' }}"]  # fmt: skip
-BLANKS = [
-    "",
-    " ",
-    "\n",
-    "  \n",
-    "\n  ",
-    " \t\n \n ",
-    "a",
-    "a ",
-    " a",
-    "a\n",
-    "\na",
-    "\r\n",
-    "x\r",
-    "\u00a0\n",
-]
+TAGS = ["{{ 'v' }}", "{{- 'v' }}", "{{ 'v' -}}", "{{- 'v' -}}", "{% set x = 1 %}",
+        "{%- set x = 1 %}", "{% set x = 1 -%}", "{%+ set x = 1 %}", "{% set x = 1 +%}",
+        "{%- set x = 1 -%}", "{# c #}", "{#- c -#}", "{#+ c +#}", "{% raw %} r {% endraw %}",
+        "{%- raw -%} r {%- endraw -%}", "{% if true %}", "{% endif %}", "{%- if true -%}",
+        "{%- endif -%}", "{{ '\\n' }}"]  # fmt: skip
+BLANKS = ["", " ", "\n", "  \n", "\n  ", "a", "a ", "a\n", "\na", "\r\n", "\u00a0\n"]
 
 
 def test_white_space():
-    """Tags and blanks in every combination of three."""
+    """Blanks and tags in random order."""
+    rng = random.Random(20261123)
     compared = 0
-    for first in BLANKS:
-        for tag in TAGS:
-            for middle in BLANKS:
-                for second in TAGS[:: 3 if tag in TAGS[::2] else 2]:
-                    for last in ("", "\n", " \n\n"):
-                        source = first + tag + middle + second + last
-                        opened = sum(t.count(" if ") - t.count("endif") for t in (tag, second))
-                        if opened > 0:
-                            source += "{% endif %}" * opened + last
-                        expected = outcome(theirs, source, [])
-                        assert outcome(ours, source, []) == expected, repr(source)
-                        compared += isinstance(expected, str)
-    assert compared > 10000
+    for _ in range(4000):
+        tags = rng.choices(TAGS, k=rng.randrange(1, 4))
+        opened = sum((" if " in t) - ("endif" in t) for t in tags)
+        tags += ["{% endif %}"] * max(0, opened)
+        source = "".join(rng.choice(BLANKS) + tag for tag in tags) + rng.choice(BLANKS)
+        expected = outcome(theirs, source, [])
+        assert outcome(ours, source, []) == expected, repr(source)
+        compared += isinstance(expected, str)
+    assert compared > 1500
 
 
 def test_error_lines():

@@ -34,11 +34,13 @@ class ChatTemplate {
   struct Inputs {
     std::string_view messages = "[]";  // JSON
     bool add_generation_prompt = false;
-    std::optional<std::string_view> bos_token, eos_token;  // undefined if there is none
-    std::string_view tools = "null";                       // JSON: a list of functions, or null
+    std::optional<std::string_view> bos_token = std::nullopt;  // undefined if there is none
+    std::optional<std::string_view> eos_token = std::nullopt;
+    std::string_view tools = "null";  // JSON: a list of functions, or null
     std::string_view variables =
-        "{}";                    // JSON: an object of more variables, such as enable_thinking
-    std::optional<int64_t> now;  // seconds since 1970 for strftime_now; else the clock
+        "{}";  // JSON: an object of more variables, such as enable_thinking
+    std::optional<int64_t> now =
+        std::nullopt;  // seconds since 1970 for strftime_now; else the clock
   };
 
   static Result<ChatTemplate> Parse(std::string_view source);

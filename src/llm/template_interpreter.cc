@@ -238,6 +238,7 @@ Error Interpreter::ExecuteFor(const Statement& s) {
   while (true) {
     RL_ASSIGN_OR_RETURN(const bool has_next, HasNext(&loop));
     if (!has_next) break;
+    RL_RETURN_IF_ERROR(Spend(1));
     loop.previous = std::move(loop.current);
     loop.current = loop.ahead[loop.next_ahead++];
     ++loop.index0;

@@ -3,16 +3,16 @@
 
 // Tokenizer: text to ids and back, as a Hugging Face tokenizer.json defines it.
 //
-//   auto tokenizer = rushlight::LoadTokenizer(bytes);           // Result<std::unique_ptr<Tokenizer>>
-//   auto ids = (*tokenizer)->Encode("Hello", {});               // Result<std::vector<int32_t>>
-//   auto text = (*tokenizer)->Decode(*ids, /*skip_special=*/true);
+//   auto tokenizer = rushlight::LoadTokenizer(bytes);           //
+//   Result<std::unique_ptr<Tokenizer>> auto ids = (*tokenizer)->Encode("Hello", {}); //
+//   Result<std::vector<int32_t>> auto text = (*tokenizer)->Decode(*ids, /*skip_special=*/true);
 //
 // The ids and the text are those of the Python library `tokenizers`.  Lengths are the caller's
 // business: the "truncation" and "padding" sections of a file are ignored.
 //
-// Input that is not UTF-8 is read as Python's bytes.decode("utf-8", errors="replace") reads it: each
-// maximal ill-formed part becomes one U+FFFD.  Characters that the linked Unicode library (utf8proc)
-// does not know yet count as unassigned.
+// Input that is not UTF-8 is read as Python's bytes.decode("utf-8", errors="replace") reads it:
+// each maximal ill-formed part becomes one U+FFFD.  Characters that the linked Unicode library
+// (utf8proc) does not know yet count as unassigned.
 #pragma once
 
 #include <cstddef>
@@ -45,7 +45,8 @@ class Tokenizer {
 
   // The bytes that a token adds to a text; where a character is split over several tokens, they are
   // not UTF-8.  `at_start`: as the first token, where decoders may drop a leading space.
-  // Decode() of a whole text also repairs invalid UTF-8 and spaces between words; see StreamDecoder.
+  // Decode() of a whole text also repairs invalid UTF-8 and spaces between words; see
+  // StreamDecoder.
   virtual Result<std::string> TokenBytes(int32_t id, bool at_start = false) const = 0;
 
   // One more than the largest id.

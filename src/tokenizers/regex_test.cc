@@ -87,8 +87,8 @@ TEST(Regex, SizesAreLimited) {
     EXPECT_FALSE(Match(pattern, "a").ok()) << pattern.substr(0, 40);
   }
   EXPECT_TRUE(Match(Repeat("\\p{L}", 1000), "a").ok());
-  EXPECT_TRUE(Match("[" + Repeat("\\p{L}", 1000) + "]", "a").ok());
-  EXPECT_TRUE(Match("(?i)" + Repeat("[ab]", 1000), "a").ok());
+  EXPECT_TRUE(Match(std::string("[").append(Repeat("\\p{L}", 1000)).append("]"), "a").ok());
+  EXPECT_TRUE(Match(std::string("(?i)").append(Repeat("[ab]", 1000)), "a").ok());
 }
 
 TEST(Regex, AnyPatternIsSafe) {

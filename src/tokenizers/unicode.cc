@@ -123,6 +123,14 @@ void AppendLower(uint32_t c, std::string* out) {
   AppendUtf8(static_cast<uint32_t>(utf8proc_tolower(static_cast<utf8proc_int32_t>(c))), out);
 }
 
+void AppendUpper(uint32_t c, std::string* out) {
+  if (c == 0xDF) {  // "ß" has none that is one character
+    out->append("SS");
+    return;
+  }
+  AppendUtf8(static_cast<uint32_t>(utf8proc_toupper(static_cast<utf8proc_int32_t>(c))), out);
+}
+
 uint32_t SimpleCase(uint32_t c) {
   if (c == 0x130 || c == 0x131) return c;  // the Turkish i's fold to themselves
   const auto code_point = static_cast<utf8proc_int32_t>(c);

@@ -40,6 +40,7 @@ bool IsCjkIdeograph(uint32_t c);    // as BERT lists them
 
 // The lower case of one character: no context, so a capital sigma is always "σ".
 void AppendLower(uint32_t c, std::string* out);
+void AppendUpper(uint32_t c, std::string* out);
 
 // Two characters with one SimpleCase differ in case only.
 uint32_t SimpleCase(uint32_t c);

@@ -65,5 +65,6 @@ NB_MODULE(_native, m) {
   rushlight::python::BindProgramBuilder(m);
   rushlight::python::BindRuntime(m);
   rushlight::python::BindTokenizers(m);
+  rushlight::python::BindChatTemplate(m);
   rushlight::python::BindLlm(m);
 }

@@ -19,6 +19,7 @@ void BindDataFile(nanobind::module_& m);        // reading and writing data file
 void BindGguf(nanobind::module_& m);            // GGUF files
 void BindRuntime(nanobind::module_& m);         // loading and running them
 void BindTokenizers(nanobind::module_& m);      // text to ids and back
+void BindChatTemplate(nanobind::module_& m);    // conversations to prompts
 void BindLlm(nanobind::module_& m);             // text generation
 
 // Raises rushlight._native.Error, whose text is the error's sentence.

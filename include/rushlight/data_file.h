@@ -54,6 +54,7 @@ class DataFile {
 
   Span<const uint8_t> file_;
   size_t segment_base_ = 0;
+  bool sorted_keys_ = false;
   const void* root_ = nullptr;  // FlatBuffers root: format/flat_tensor.fbs
 };
 

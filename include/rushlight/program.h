@@ -63,6 +63,7 @@ class Program {
   Span<const uint8_t> file_;
   Span<const uint8_t> metadata_;  // the FlatBuffer, header included
   size_t segment_base_ = 0;
+  bool sorted_keys_ = false;  // of named data
   const void* root_ = nullptr;
 };
 

@@ -3,6 +3,8 @@
 
 #include "src/program/validator.h"
 
+#include <type_traits>
+
 #include "rushlight/tensor.h"
 
 namespace rushlight {
@@ -14,12 +16,13 @@ using flatbuffers::uoffset_t;
 // plan itself.
 enum Table : uint16_t { kChain, kInstruction };
 
-// A program under check.  Vectors are charged against a budget: a sound file has each of them once,
-// so that overlapping ones, which would make loading quadratic, are refused.
+// A program under check.  Vectors of numbers are charged against a budget: a sound file has each of
+// them once, so that overlapping ones, which would make loading quadratic, are refused.  (Tables
+// are counted by VerifyStructure, once for each path that leads to them.)
 class ProgramChecker {
  public:
   ProgramChecker(const fb::Program& program, const FileLayout& layout)
-      : program_(program), layout_(layout), vector_budget_(4 * uint64_t{layout.metadata_bytes}) {}
+      : program_(program), layout_(layout), vector_budget_(2 * uint64_t{layout.metadata_bytes}) {}
 
   Error Run() {
     RL_CHECK(program_.version() == 0, Reason::kProgramVersion, Error::kNone, program_.version());
@@ -31,7 +34,8 @@ class ProgramChecker {
     }
     const auto* plans = program_.execution_plan();
     RL_CHECK(SizeOf(plans) > 0, Reason::kNoMethods);
-    RL_RETURN_IF_ERROR(Charge(plans));
+    RL_CHECK(plans->size() <= kMaxMethods, Reason::kTooManyEntries, Error::kNone, plans->size(),
+             kMaxMethods);
     for (uoffset_t m = 0; m < plans->size(); ++m) {
       const Error error = CheckPlan(*plans->Get(m), m);
       if (!error.ok()) return error.InMethod(m);
@@ -42,6 +46,7 @@ class ProgramChecker {
  private:
   template <class T>
   Error Charge(const flatbuffers::Vector<T>* vector) {
+    static_assert(std::is_arithmetic_v<T>);
     return Charge(vector->Data(), vector->size(), sizeof(T));
   }
   Error Charge(const void* items, uoffset_t count, size_t item_bytes) {
@@ -89,7 +94,7 @@ class ProgramChecker {
       RL_CHECK(required[f] != nullptr, Reason::kMissingField, f);
     }
     RL_RETURN_IF_ERROR(CheckMemory(plan));
-    RL_RETURN_IF_ERROR(Charge(plan.values()));
+    external_tensors_ = 0;
     for (uoffset_t v = 0; v < plan.values()->size(); ++v) {
       RL_RETURN_IF_ERROR(CheckValue(plan, v));
     }
@@ -104,6 +109,8 @@ class ProgramChecker {
   Error CheckMemory(const fb::ExecutionPlan& plan) {
     const auto& sizes = *plan.non_const_buffer_sizes();
     RL_CHECK(sizes.size() > 0, Reason::kMissingField, 4);
+    RL_CHECK(sizes.size() - 1 <= kMaxMemories, Reason::kTooManyEntries, Error::kNone,
+             sizes.size() - 1, kMaxMemories);
     RL_RETURN_IF_ERROR(Charge(&sizes));
     for (uoffset_t id = 1; id < sizes.size(); ++id) {
       RL_CHECK(sizes.Get(id) >= 0 && static_cast<uint64_t>(sizes.Get(id)) <= PTRDIFF_MAX,
@@ -159,6 +166,9 @@ class ProgramChecker {
                  t.shape_dynamism() == fb::TensorShapeDynamism_DYNAMIC_BOUND,
              Reason::kTensorDynamism, v, t.shape_dynamism());
     RL_RETURN_IF_ERROR(CheckExtra(t.extra_tensor_info(), v));
+    if (IsExternal(t)) ++external_tensors_;
+    RL_CHECK(external_tensors_ <= kMaxExternalTensors, Reason::kTooManyEntries, v,
+             Signed(external_tensors_), kMaxExternalTensors);
     // Storage: planned memory, a constant, a caller's pointer, or an external file.
     if (t.allocation_info() != nullptr) RL_RETURN_IF_ERROR(CheckPlanned(plan, t, v, bytes));
     if (t.data_buffer_idx() == 0 || IsExternal(t)) return kOk;
@@ -290,7 +300,6 @@ class ProgramChecker {
                      data->index() < SizeOf(program_.segments()),
                  Reason::kDelegateData, i, data->index(), Signed(SizeOf(program_.segments())));
       }
-      if (d.compile_specs() != nullptr) RL_RETURN_IF_ERROR(Charge(d.compile_specs()));
       for (uoffset_t k = 0; k < SizeOf(d.compile_specs()); ++k) {
         const fb::CompileSpec& spec = *d.compile_specs()->Get(k);
         RL_CHECK(spec.key() != nullptr && spec.value() != nullptr, Reason::kCompileSpec, i, 0, 0,
@@ -302,11 +311,12 @@ class ProgramChecker {
 
   Error CheckChains(const fb::ExecutionPlan& plan) {
     RL_CHECK(plan.chains()->size() > 0, Reason::kMissingField, 3);
+    RL_CHECK(plan.chains()->size() <= kMaxChains, Reason::kTooManyEntries, Error::kNone,
+             plan.chains()->size(), kMaxChains);
     uint32_t position = 0;  // instructions of all chains are numbered through
     for (uoffset_t c = 0; c < plan.chains()->size(); ++c) {
       const auto* instructions = plan.chains()->Get(c)->instructions();
       RL_CHECK(instructions != nullptr, Reason::kMissingField, 0, 0, 0, kChain);
-      RL_RETURN_IF_ERROR(Charge(instructions));
       for (uoffset_t i = 0; i < instructions->size(); ++i, ++position) {
         const Error error = CheckInstruction(plan, *instructions->Get(i), instructions->size());
         if (!error.ok()) return error.AtInstruction(position);
@@ -379,14 +389,14 @@ class ProgramChecker {
   }
 
   // Operators were prepared for the dtype, rank and order of a tensor slot; a move must not change
-  // them.  Scalars may replace each other: their kind is looked at whenever they are used.
+  // them.  Scalars may replace each other: their kind is looked at whenever they are used.  Lists
+  // are what operators were prepared for as a whole; they stay where they are.
   static Error CheckMove(const fb::EValue& from, const fb::EValue& to) {
-    const auto group = [](fb::KernelTypes t) {
-      return t <= fb::KernelTypes_Double ? fb::KernelTypes_Null : t;
-    };
-    RL_CHECK(group(from.val_type()) == group(to.val_type()), Reason::kMoveKinds, Error::kNone,
-             from.val_type(), to.val_type());
-    if (from.val_type() != fb::KernelTypes_Tensor) return kOk;
+    const bool scalars =
+        from.val_type() <= fb::KernelTypes_Double && to.val_type() <= fb::KernelTypes_Double;
+    if (scalars) return kOk;
+    RL_CHECK(from.val_type() == fb::KernelTypes_Tensor && to.val_type() == fb::KernelTypes_Tensor,
+             Reason::kMoveKinds, Error::kNone, from.val_type(), to.val_type());
     const fb::Tensor& a = *from.val_as_Tensor();
     const fb::Tensor& b = *to.val_as_Tensor();
     RL_CHECK(a.scalar_type() == b.scalar_type(), Reason::kMoveKinds, Error::kNone, a.scalar_type(),
@@ -412,6 +422,7 @@ class ProgramChecker {
   const fb::Program& program_;
   const FileLayout& layout_;
   uint64_t vector_budget_;
+  size_t external_tensors_ = 0;  // of the method under check
 };
 
 }  // namespace

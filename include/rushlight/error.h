@@ -71,6 +71,7 @@ enum class Reason : uint16_t {
   kInputValue,          // index: a scalar input must equal the traced one
   kInputNull,           // index
   kInputMisaligned,     // index
+  kOutputKind,          // index: not a tensor
   kOutputPlanned,       // index: its memory is planned, it cannot be replaced
   kOutputBytes,         // index, found, limit: bytes needed
   kArgumentCount,       // of an operator; found, limit: expected
@@ -187,7 +188,7 @@ enum class Reason : uint16_t {
 
   kTooManyDimensions = internal::First(ErrorCode::kLimitExceeded),  // index, found, limit
   kNameTooLong,         // index, found, limit
-  kTooManyEntries,      // found, limit: keys, tensors or arrays of a weights file
+  kTooManyEntries,      // found, limit: methods, chains, memories; keys, tensors, arrays
   kInstructionBudget,   // limit
   kTimeBudget,          // limit: nanoseconds
   kMemoryBudget,        // found: bytes, limit

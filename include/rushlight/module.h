@@ -53,6 +53,8 @@ class Module {
   Module Share() const;
 
   const Program& program() const;
+  // Those that were given to Load, with defaults filled in.
+  const ModuleOptions& options() const;
   // The data files' entries.
   DataMap external_data() const;
   std::vector<std::string> method_names() const;

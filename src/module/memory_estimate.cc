@@ -10,8 +10,6 @@
 #include <map>
 #include <vector>
 
-#include "rushlight/delegates.h"
-#include "rushlight/ops.h"
 #include "src/core/no_throw.h"
 
 namespace rushlight {
@@ -125,8 +123,8 @@ Result<MemoryEstimate> Estimate(const Module& module, std::string_view method,
   estimate.process = ResidentBytes();
   // Loading without memory tells what operators and delegates need beside the plan.
   MethodOptions load;
-  load.ops = ops::AllOps();
-  load.delegates = delegates::AllDelegates();
+  load.ops = module.options().ops;
+  load.delegates = module.options().delegates;
   load.threads = options.threads;
   load.external = module.external_data();
   std::vector<uint64_t> memory(meta.arena_bytes() / 8 + 3);

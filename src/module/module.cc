@@ -363,6 +363,7 @@ Module Module::Share() const {
 }
 
 const Program& Module::program() const { return impl_->file->program; }
+const ModuleOptions& Module::options() const { return impl_->file->options; }
 DataMap Module::external_data() const { return impl_->file->external(); }
 
 std::vector<std::string> Module::method_names() const {

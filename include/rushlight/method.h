@@ -28,20 +28,21 @@
 namespace rushlight {
 
 namespace fb {
+struct AllocationDetails;
 struct Tensor;
-}
+}  // namespace fb
 
 struct MethodOptions {
-  Span<const Span<const Op>> ops;        // searched in order: the first match wins
-  Span<const Delegate> delegates;        // the first match wins
-  DataMap external;                      // .ptd files
-  size_t threads = 1;                    // most tasks at once: scratch is sized for it
+  Span<const Span<const Op>> ops;  // searched in order: the first match wins
+  Span<const Delegate> delegates;  // the first match wins
+  DataMap external;                // .ptd files
+  size_t threads = 1;              // most tasks at once: scratch is sized for it
   // Told of every obstacle before Load gives up with the first; may be null.
   void (*on_obstacle)(void* self, const Error& error) = nullptr;
   void* on_obstacle_self = nullptr;
   // A plan that exists already (shared between methods), or null to load one into the arena.
-  const void* (*find_plan)(void* self, const Delegate& delegate, Span<const uint8_t> payload) =
-      nullptr;
+  const void* (*find_plan)(void* self, const Delegate& delegate,
+                           Span<const uint8_t> payload) = nullptr;
   void* find_plan_self = nullptr;
 };
 
@@ -78,7 +79,8 @@ class Method {
 
   const MethodMeta& meta() const { return meta_; }
 
-  // A planned tensor input is copied; another is used where it lies, until the next SetInput.
+  // A planned tensor input is copied; another is used where it lies, until the next SetInput.  The
+  // program may write into it, unless it is read_only().
   Error SetInput(size_t i, Value value);
   // Memory for an output that is not planned, 16-byte aligned.
   Error SetOutput(size_t i, void* data, size_t bytes);
@@ -100,13 +102,19 @@ class Method {
  private:
   struct Instruction;
   struct LoadedDelegate;
+  struct Output;
 
   explicit Method(MethodMeta meta) : meta_(meta) {}
 
   Error LoadTables(const MethodOptions& options, Arena& arena);
+  Error CountDelegateArguments();
   Error LoadDelegates(const MethodOptions& options, Arena& arena);
   Error LoadInstructions(const MethodOptions& options);
   Error BindConstant(const fb::Tensor& t, uint32_t value, Tensor* tensor) const;
+  void BindPlanned(const fb::AllocationDetails& a, size_t numel, Tensor* tensor) const;
+  Error ReturnBorrowed(uint32_t value, Tensor* tensor) const;
+  Error ReturnAllBorrowed();
+  Error CheckOutputs() const;
   Error PrepareKernel(const MethodOptions& options, uint32_t op, Instruction* instruction);
   Error Obstacle(const MethodOptions& options, const Error& error);
   DataMap MergedData() const;
@@ -118,15 +126,20 @@ class Method {
   MethodMeta meta_;
   const Program* program_ = nullptr;
   Value* values_ = nullptr;
-  Tensor** input_tensors_ = nullptr;   // [num_inputs], null for scalars
+  Tensor* tensors_ = nullptr;  // of the values that are one, in their order
+  size_t num_tensors_ = 0;
+  Tensor** input_tensors_ = nullptr;  // [num_inputs], null for scalars
   Instruction* instructions_ = nullptr;
   size_t num_instructions_ = 0;
   LoadedDelegate* delegates_ = nullptr;
   size_t num_delegates_ = 0;
   size_t num_states_ = 0;
   size_t scratch_bytes_ = 0;
-  bool* input_set_ = nullptr;          // [num_inputs]
-  MethodMemory memory_;
+  bool* input_set_ = nullptr;    // [num_inputs]
+  Output* outputs_ = nullptr;    // [num_outputs]
+  uint8_t** planned_ = nullptr;  // [num_planned]
+  Span<uint8_t> scratch_;
+  Span<void* const> state_;
   DataMap external_;
   size_t threads_ = 1;
   Error first_obstacle_;

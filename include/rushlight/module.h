@@ -8,7 +8,11 @@
 //   auto outputs = module->Forward({input});
 //
 // A Module owns what it needs: the mapped file, arenas, methods.  Methods load when they are first
-// used.  Used by one thread at a time; Share() gives another thread its own state over the same file.
+// used.  Used by one thread at a time; Share() gives another thread its own state over the same
+// file.
+//
+// What returns a Result or an Error throws nothing, whatever the file holds and even where the heap
+// is exhausted; the rest may throw std::bad_alloc.
 #pragma once
 
 #include <cstddef>
@@ -26,9 +30,9 @@ namespace rushlight {
 
 struct ModuleOptions {
   platform::FileAccess access = platform::FileAccess::kMap;
-  std::vector<std::string> data_files;    // external weights (.ptd)
-  Span<const Span<const Op>> ops;         // none: every operator of the library
-  Span<const Delegate> delegates;         // none: every delegate of the library
+  std::vector<std::string> data_files;  // external weights (.ptd)
+  Span<const Span<const Op>> ops;       // none: every operator of the library
+  Span<const Delegate> delegates;       // none: every delegate of the library
   size_t threads = 1;
   // Most bytes of planned memory, scratch and outputs; 0: what the machine has.
   uint64_t memory_limit = 0;
@@ -49,6 +53,8 @@ class Module {
   Module Share() const;
 
   const Program& program() const;
+  // Those that were given to Load, with defaults filled in.
+  const ModuleOptions& options() const;
   // The data files' entries.
   DataMap external_data() const;
   std::vector<std::string> method_names() const;
@@ -77,6 +83,8 @@ class Module {
   struct Impl;
   explicit Module(std::unique_ptr<Impl> impl);
   static Result<Module> FromFile(std::shared_ptr<File> file, Span<const uint8_t> bytes);
+  Result<std::vector<Value>> Run(std::string_view name, Span<const Value> inputs,
+                                 const ExecuteOptions& options);
 
   std::unique_ptr<Impl> impl_;
 };

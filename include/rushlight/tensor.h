@@ -51,10 +51,17 @@ class Tensor {
     data_ = data;
     capacity_ = capacity;
   }
+  // Points it at the memory of another tensor, or of none, for the rest of an execution.
+  void Borrow(const Tensor& from) {
+    Rebind(from.data_, from.capacity_);
+    read_only_ = from.read_only_;
+    borrowed_ = true;
+  }
 
-  bool dynamic() const { return dynamic_; }    // may be resized
+  bool dynamic() const { return dynamic_; }      // may be resized
   bool read_only() const { return read_only_; }  // a constant, perhaps mapped read-only
-  bool planned() const { return planned_; }    // lives in planned memory
+  bool planned() const { return planned_; }      // lives in planned memory
+  bool borrowed() const { return borrowed_; }    // an instruction replaced its memory
   void set_dynamic(bool v) { dynamic_ = v; }
   void set_read_only(bool v) { read_only_ = v; }
   void set_planned(bool v) { planned_ = v; }
@@ -77,6 +84,7 @@ class Tensor {
   bool dynamic_ = false;
   bool read_only_ = false;
   bool planned_ = false;
+  bool borrowed_ = false;
 };
 
 // Element strides, in dimension order.  `strides` has tensor.rank() entries.

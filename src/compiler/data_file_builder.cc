@@ -46,6 +46,7 @@ void DataFileBuilder::AddBytes(const std::string& key, Bytes bytes, size_t align
 bool DataFileBuilder::Finish(const Sink& write) {
   std::vector<const Segment*> layout;
   for (const Segment& s : segments_) layout.push_back(&s);
+  SortByKey(&root_.named_data);
   root_.segments.clear();
   const uint64_t data_size = LayOut(layout, segment_alignment_, &root_.segments);
   flatbuffers::FlatBufferBuilder builder(1 << 16);

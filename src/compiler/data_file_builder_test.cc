@@ -29,8 +29,8 @@ class Loaded {
         file_(DataFile::Load(content_, arena_)) {}
 
   const Result<DataFile>& file() const { return file_; }
-  size_t offset(size_t i) const {
-    return static_cast<size_t>(file_->entry(i).bytes.data() - content_.data());
+  size_t OffsetOf(const std::string& key) const {
+    return static_cast<size_t>(Find(key).bytes.data() - content_.data());
   }
   NamedBytes Find(const std::string& key) const {
     NamedBytes found;
@@ -65,14 +65,19 @@ TEST(DataFileBuilder, RoundTrip) {
             (std::vector<uint8_t>{0, 2, 1}));
   EXPECT_EQ(std::vector<uint8_t>(w.bytes.begin(), w.bytes.end()),
             std::vector<uint8_t>(kTwelve.begin(), kTwelve.end()));
-  EXPECT_EQ(loaded.offset(0) % 128, 0u);
+  EXPECT_EQ(loaded.OffsetOf("w") % 128, 0u);
 
   const NamedBytes scalar = loaded.Find("scalar");
   EXPECT_TRUE(scalar.has_layout);
   EXPECT_TRUE(scalar.sizes.empty());
   // Equal bytes are stored once, at the stricter alignment.
-  EXPECT_EQ(loaded.offset(1), loaded.offset(2));
+  EXPECT_EQ(loaded.OffsetOf("scalar"), loaded.OffsetOf("packed"));
   EXPECT_FALSE(loaded.Find("packed").has_layout);
+
+  // Entries are sorted, so that readers can bisect them.
+  EXPECT_EQ(loaded.file()->key(0), "packed");
+  EXPECT_EQ(loaded.file()->key(1), "scalar");
+  EXPECT_EQ(loaded.file()->key(2), "w");
 }
 
 TEST(DataFileBuilder, AlignsSegments) {
@@ -82,9 +87,9 @@ TEST(DataFileBuilder, AlignsSegments) {
   const std::vector<uint8_t> content = builder.ToBytes();
   const Loaded loaded(content);
   ASSERT_TRUE(loaded.file().ok());
-  EXPECT_EQ(loaded.offset(0) % 1024, 0u);
-  EXPECT_EQ(loaded.offset(1), loaded.offset(0) + 1024);
-  EXPECT_EQ(content.size(), loaded.offset(1) + 5);  // nothing behind the last segment
+  EXPECT_EQ(loaded.OffsetOf("a") % 1024, 0u);
+  EXPECT_EQ(loaded.OffsetOf("b"), loaded.OffsetOf("a") + 1024);
+  EXPECT_EQ(content.size(), loaded.OffsetOf("b") + 5);  // nothing behind the last segment
 }
 
 TEST(DataFileBuilder, WritesFilesWithoutBytes) {

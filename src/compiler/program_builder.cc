@@ -276,6 +276,7 @@ void ProgramBuilder::LayOutSegments() {
   const auto first_named = static_cast<uint32_t>(layout_.size());
   for (const Segment& s : named_segments_) layout_.push_back(&s);
   for (auto& entry : program_.named_data) entry->segment_index += first_named;
+  SortByKey(&program_.named_data);
   for (auto& plan : program_.execution_plan) {
     for (auto& d : plan->delegates) {
       if (d->processed->location == fb::DataLocation_SEGMENT) d->processed->index += first_delegate;

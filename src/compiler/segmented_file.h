@@ -6,6 +6,7 @@
 // are written.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -36,6 +37,13 @@ struct Segment {
 
 // The position in `segments` of the one that holds just these bytes, added if new.
 uint32_t AddWholeSegment(std::vector<Segment>& segments, Bytes bytes, size_t alignment);
+
+// Named data in ascending order of keys, as readers bisect them; equal keys keep their order.
+template <class Named>
+void SortByKey(std::vector<std::unique_ptr<Named>>* named) {
+  std::stable_sort(named->begin(), named->end(),
+                   [](const auto& a, const auto& b) { return a->key < b->key; });
+}
 
 // Appends to `entries` where each segment lies, one behind the other.  Returns the bytes of all.
 uint64_t LayOut(const std::vector<const Segment*>& segments, size_t alignment,

@@ -5,15 +5,19 @@
 
 #include <nlohmann/json.hpp>
 
+#include "src/core/no_throw.h"
+
 namespace rushlight {
 
-Result<SourceLocation> FindSource(const Program& program, std::string_view method,
+namespace {
+
+// A parsed text takes many times its size; a hundred thousand instructions fit.
+constexpr size_t kMaxBytes = size_t{8} << 20;
+
+// The file is not trusted: nothing here throws, whatever the text is, but where memory runs out.
+Result<SourceLocation> FindInText(Span<const uint8_t> text, std::string_view method,
                                   size_t instruction) {
-  NamedBytes data;
-  RL_RETURN_IF_ERROR(program.named_data_map().Find(kDebugInfoKey, &data));
-  // The file is not trusted: nothing here throws, whatever the text is.
-  const nlohmann::json root =
-      nlohmann::json::parse(data.bytes.begin(), data.bytes.end(), nullptr, false);
+  const nlohmann::json root = nlohmann::json::parse(text.begin(), text.end(), nullptr, false);
   const Error absent(Reason::kKeyNotFound);
   if (!root.is_object() || !root.contains("methods") || !root["methods"].is_object()) return absent;
   const auto list = root["methods"].find(std::string(method));
@@ -36,6 +40,16 @@ Result<SourceLocation> FindSource(const Program& program, std::string_view metho
   }
   location.file = root["files"][static_cast<size_t>(file)].get<std::string>();
   return location;
+}
+
+}  // namespace
+
+Result<SourceLocation> FindSource(const Program& program, std::string_view method,
+                                  size_t instruction) {
+  NamedBytes data;
+  RL_RETURN_IF_ERROR(program.named_data_map().Find(kDebugInfoKey, &data));
+  RL_CHECK(data.bytes.size() <= kMaxBytes, Reason::kKeyNotFound);
+  return NoThrow([&] { return FindInText(data.bytes, method, instruction); });
 }
 
 }  // namespace rushlight

@@ -45,6 +45,7 @@ constexpr Sentence kSentences[] = {
     {Reason::kInputValue, "input {i} is not the value that the program was compiled for"},
     {Reason::kInputNull, "input {i} has no memory"},
     {Reason::kInputMisaligned, "memory given (number {i}) is not aligned"},
+    {Reason::kOutputKind, "output {i} is not a tensor"},
     {Reason::kOutputPlanned, "the memory of output {i} is the method's own and cannot be replaced"},
     {Reason::kOutputBytes, "output {i} was given {f} bytes, {l} are needed"},
     {Reason::kArgumentCount, "{f} arguments, expected {l}"},

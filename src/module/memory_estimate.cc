@@ -10,8 +10,7 @@
 #include <map>
 #include <vector>
 
-#include "rushlight/delegates.h"
-#include "rushlight/ops.h"
+#include "src/core/no_throw.h"
 
 namespace rushlight {
 namespace {
@@ -73,20 +72,23 @@ uint64_t TouchedWeights(const Program& program, const MethodMeta& meta, double s
   std::map<size_t, Use> uses;
   char buffer[MethodMeta::kMaxOperatorName + 1];
   Span<const uint8_t> bytes;
-  for (size_t i = 0; i < meta.num_instructions(); ++i) {
+  const size_t num_instructions = meta.num_instructions();
+  for (size_t i = 0; i < num_instructions; ++i) {
     const Span<const int32_t> operands = meta.instruction_operands(i);
-    const bool lookup = meta.instruction_name(i, buffer) == "aten::embedding.out";
+    const bool lookup =
+        operands.size() > 1 && meta.instruction_name(i, buffer) == "aten::embedding.out";
     for (size_t k = 0; k < operands.size(); ++k) {
       const auto v = static_cast<size_t>(operands[k]);
       if (!meta.constant_value(v, &bytes)) continue;
-      const Result<TensorInfo> indices = meta.value_tensor(static_cast<size_t>(operands[1]));
-      if (lookup && k == 0 && indices.ok()) {
-        double rows = 1;
-        for (const int32_t size : indices->sizes) rows *= size;
-        uses[v].rows += indices->dynamic ? std::ceil(rows * shapes) : rows;
-      } else {
+      if (!lookup || k != 0) {
         uses[v].whole = true;
+        continue;
       }
+      const Result<TensorInfo> indices = meta.value_tensor(static_cast<size_t>(operands[1]));
+      if (!indices.ok()) continue;
+      double rows = 1;
+      for (const int32_t size : indices->sizes) rows *= size;
+      uses[v].rows += indices->dynamic ? std::ceil(rows * shapes) : rows;
     }
   }
   for (size_t i = 0; i < meta.num_outputs(); ++i) {
@@ -111,19 +113,21 @@ uint64_t TouchedWeights(const Program& program, const MethodMeta& meta, double s
 uint64_t ResidentBytes() { return StatusBytes("VmRSS"); }
 uint64_t PeakResidentBytes() { return StatusBytes("VmHWM"); }
 
-Result<MemoryEstimate> EstimateMemory(const Module& module, std::string_view method,
-                                      const EstimateOptions& options) {
+namespace {
+
+Result<MemoryEstimate> Estimate(const Module& module, std::string_view method,
+                                const EstimateOptions& options) {
   const Program& program = module.program();
   RL_ASSIGN_OR_RETURN(const MethodMeta meta, MethodMeta::Get(program, method));
   MemoryEstimate estimate;
   estimate.process = ResidentBytes();
   // Loading without memory tells what operators and delegates need beside the plan.
   MethodOptions load;
-  load.ops = ops::AllOps();
-  load.delegates = delegates::AllDelegates();
+  load.ops = module.options().ops;
+  load.delegates = module.options().delegates;
   load.threads = options.threads;
   load.external = module.external_data();
-  std::vector<uint64_t> memory((meta.arena_bytes() + 16) / 8 + 1);
+  std::vector<uint64_t> memory(meta.arena_bytes() / 8 + 3);
   for (;;) {
     Arena arena(memory.data(), memory.size() * 8);
     const Result<Method> loaded = Method::Load(program, method, load, arena);
@@ -157,6 +161,13 @@ Result<MemoryEstimate> EstimateMemory(const Module& module, std::string_view met
   }
   estimate.weights = TouchedWeights(program, meta, options.shapes);
   return estimate;
+}
+
+}  // namespace
+
+Result<MemoryEstimate> EstimateMemory(const Module& module, std::string_view method,
+                                      const EstimateOptions& options) {
+  return NoThrow([&] { return Estimate(module, method, options); });
 }
 
 }  // namespace rushlight

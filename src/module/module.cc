@@ -5,20 +5,29 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
+#include <tuple>
 #include <utility>
 
 #include "rushlight/data_file.h"
 #include "rushlight/delegates.h"
 #include "rushlight/ops.h"
+#include "src/core/no_throw.h"
 
 namespace rushlight {
 namespace {
 
-// Zeroed memory of its own.
+// Zeroed memory of its own; counts itself in `account` while it lives, which must outlive it.
 class Pages {
  public:
-  explicit Pages(size_t size) : data_(platform::AllocatePages(size)), size_(size) {}
-  ~Pages() { platform::FreePages(data_, size_); }
+  explicit Pages(size_t size, uint64_t* account = nullptr)
+      : data_(platform::AllocatePages(size)), size_(size), account_(account) {
+    if (account_ != nullptr) *account_ += size_;
+  }
+  ~Pages() {
+    platform::FreePages(data_, size_);
+    if (account_ != nullptr) *account_ -= size_;
+  }
   Pages(const Pages&) = delete;
   Pages& operator=(const Pages&) = delete;
 
@@ -30,38 +39,49 @@ class Pages {
  private:
   void* data_;
   size_t size_;
+  uint64_t* account_;
 };
 
 using SharedPages = std::shared_ptr<Pages>;
 
 // A named buffer of state, where a method keeps it.
-struct NamedRange {
-  std::string_view name;
-  uint64_t begin;
-  uint64_t end;
-  DType dtype;
+using NamedRange = std::tuple<std::string_view, uint64_t, uint64_t, DType>;  // name, begin, end
+
+// The planned tensors of one memory id in one method.
+struct MemoryUse {
+  std::set<NamedRange> named;
+  bool unnamed = false;  // there are also tensors without names
 };
 
-// The named buffers of a memory id, or nothing where it also holds tensors without names.
-bool StateRanges(const MethodMeta& meta, uint32_t memory_id, std::vector<NamedRange>* ranges) {
+std::map<uint32_t, MemoryUse> MemoryUses(const MethodMeta& meta) {
+  std::map<uint32_t, MemoryUse> uses;
   for (size_t v = 0; v < meta.num_values(); ++v) {
     PlannedTensor planned;
-    if (!meta.planned_value(v, &planned) || planned.memory_id != memory_id) continue;
-    if (planned.info.name.empty()) return false;
-    ranges->push_back({planned.info.name, planned.offset, planned.offset + planned.info.nbytes,
-                       planned.info.dtype});
+    if (!meta.planned_value(v, &planned)) continue;
+    MemoryUse& use = uses[planned.memory_id];
+    if (planned.info.name.empty()) {
+      use.unnamed = true;
+    } else {
+      use.named.emplace(planned.info.name, planned.offset, planned.offset + planned.info.nbytes,
+                        planned.info.dtype);
+    }
   }
-  return !ranges->empty();
+  return uses;
 }
 
-// Whether two methods may use one memory for these: equal names lie at equal places, others apart.
-bool Agree(const std::vector<NamedRange>& a, const std::vector<NamedRange>& b) {
-  for (const NamedRange& x : a) {
-    for (const NamedRange& y : b) {
-      const bool same = x.begin == y.begin && x.end == y.end && x.dtype == y.dtype;
-      const bool apart = x.end <= y.begin || y.end <= x.begin;
-      if (x.name == y.name ? !same : !apart) return false;
-    }
+// Whether methods may use one memory for all of these: each name lies at one place, apart from the
+// others.
+bool Agree(const std::set<NamedRange>& ranges) {
+  std::vector<std::pair<uint64_t, uint64_t>> places;
+  std::string_view last;
+  for (const auto& [name, begin, end, dtype] : ranges) {
+    if (!places.empty() && name == last) return false;
+    last = name;
+    places.emplace_back(begin, end);
+  }
+  std::sort(places.begin(), places.end());
+  for (size_t i = 1; i < places.size(); ++i) {
+    if (places[i].first < places[i - 1].second) return false;
   }
   return true;
 }
@@ -70,7 +90,7 @@ bool Agree(const std::vector<NamedRange>& a, const std::vector<NamedRange>& b) {
 
 // What modules of one file share.
 struct Module::File {
-  platform::FileView view;   // empty where the bytes are borrowed
+  platform::FileView view;  // empty where the bytes are borrowed
   std::unique_ptr<Pages> metadata;
   Program program;
   std::vector<platform::FileView> data_views;
@@ -123,26 +143,28 @@ Error Module::File::LoadDataFile(const std::string& path) {
 }
 
 void Module::File::FindSharedMemory() {
-  size_t most_ids = 0;
-  for (size_t m = 0; m < program.num_methods(); ++m) {
-    most_ids = std::max(most_ids, MethodMeta(program, m).num_planned());
-  }
-  for (uint32_t id = 1; id <= most_ids; ++id) {
-    const bool asked = std::count(options.shared_memory_ids.begin(),
-                                  options.shared_memory_ids.end(), id) > 0;
-    std::vector<std::vector<NamedRange>> methods;
+  struct Candidate {
+    std::set<NamedRange> named;
+    size_t methods = 0;
     size_t size = 0;
-    bool agree = true;
-    for (size_t m = 0; m < program.num_methods(); ++m) {
-      const MethodMeta meta(program, m);
-      if (meta.num_planned() < id) continue;
-      std::vector<NamedRange> ranges;
-      if (!asked && !StateRanges(meta, id, &ranges)) continue;
-      for (const auto& other : methods) agree &= asked || Agree(other, ranges);
-      methods.push_back(std::move(ranges));
-      size = std::max(size, static_cast<size_t>(meta.planned_bytes(id)));
+  };
+  std::map<uint32_t, Candidate> candidates;
+  const std::set<uint32_t> asked(options.shared_memory_ids.begin(),
+                                 options.shared_memory_ids.end());
+  for (size_t m = 0; m < program.num_methods(); ++m) {
+    const MethodMeta meta(program, m);
+    std::map<uint32_t, MemoryUse> uses = MemoryUses(meta);
+    for (uint32_t id = 1; id <= meta.num_planned(); ++id) {
+      MemoryUse& use = uses[id];
+      if (asked.count(id) == 0 && (use.unnamed || use.named.empty())) continue;
+      Candidate& c = candidates[id];
+      c.named.merge(use.named);
+      ++c.methods;
+      c.size = std::max(c.size, static_cast<size_t>(meta.planned_bytes(id)));
     }
-    if (agree && methods.size() > 1) shared_memory[id] = size;
+  }
+  for (const auto& [id, c] : candidates) {
+    if (c.methods > 1 && (asked.count(id) > 0 || Agree(c.named))) shared_memory[id] = c.size;
   }
 }
 
@@ -175,24 +197,25 @@ struct LoadedMethod {
 
 struct Module::Impl {
   std::shared_ptr<const File> file;
+  uint64_t allocated = 0;  // bytes of all Pages below
   std::map<std::string, LoadedMethod, std::less<>> methods;
-  std::map<uint32_t, SharedPages> shared_memory;
+  std::map<uint32_t, SharedPages> shared_memory;           // initialized: a method was bound to it
   std::map<std::string, SharedPages, std::less<>> states;  // of delegates, by name
-  uint64_t allocated = 0;
 
   Result<std::unique_ptr<Pages>> Allocate(uint64_t size) {
     const uint64_t limit = file->options.memory_limit;
     RL_CHECK(size <= limit && allocated <= limit - size, Reason::kMemoryBudget, Error::kNone,
              static_cast<int64_t>(allocated + size), static_cast<int64_t>(limit));
-    auto pages = std::make_unique<Pages>(static_cast<size_t>(size));
+    RL_CHECK(size <= PTRDIFF_MAX, Reason::kHeap, Error::kNone, static_cast<int64_t>(size));
+    auto pages = std::make_unique<Pages>(static_cast<size_t>(size), &allocated);
     RL_CHECK(pages->ok(), Reason::kHeap, Error::kNone, static_cast<int64_t>(size));
-    allocated += size;
     return pages;
   }
   Error LoadMethod(std::string_view name, LoadedMethod* loaded);
   Error AllocatePlanned(LoadedMethod* loaded);
   Error AllocateStates(LoadedMethod* loaded);
   Error AllocateOutputs(LoadedMethod* loaded);
+  Error ResetState();
 };
 
 Error Module::Impl::LoadMethod(std::string_view name, LoadedMethod* loaded) {
@@ -214,14 +237,19 @@ Error Module::Impl::LoadMethod(std::string_view name, LoadedMethod* loaded) {
     }
     const bool too_small = method.error().reason == Reason::kMethodArena;
     if (!too_small || meta.num_delegates() == 0) return method.error();
-    allocated -= arena_bytes;
+    loaded->arena.reset();
     arena_bytes = arena_bytes * 2 + 4096;
   }
   RL_RETURN_IF_ERROR(AllocatePlanned(loaded));
   RL_RETURN_IF_ERROR(AllocateStates(loaded));
   RL_ASSIGN_OR_RETURN(loaded->scratch, Allocate(loaded->method->scratch_bytes()));
   RL_RETURN_IF_ERROR(loaded->Bind());
-  return AllocateOutputs(loaded);
+  RL_RETURN_IF_ERROR(AllocateOutputs(loaded));
+  // Memory that others will share stays, now that it holds the initial state.
+  for (const auto& [id, size] : file->shared_memory) {
+    if (id <= loaded->planned.size()) shared_memory.emplace(id, loaded->planned[id - 1]);
+  }
+  return kOk;
 }
 
 Error Module::Impl::AllocatePlanned(LoadedMethod* loaded) {
@@ -233,13 +261,14 @@ Error Module::Impl::AllocatePlanned(LoadedMethod* loaded) {
       loaded->planned.push_back(std::move(pages));
       continue;
     }
-    SharedPages& pages = shared_memory[id];
-    if (pages == nullptr) {
-      RL_ASSIGN_OR_RETURN(pages, Allocate(shared->second));
+    const auto kept = shared_memory.find(id);
+    if (kept == shared_memory.end()) {
+      RL_ASSIGN_OR_RETURN(std::unique_ptr<Pages> pages, Allocate(shared->second));
+      loaded->planned.push_back(std::move(pages));
     } else {
+      loaded->planned.push_back(kept->second);
       loaded->initialized.push_back(id);
     }
-    loaded->planned.push_back(pages);
   }
   return kOk;
 }
@@ -252,10 +281,12 @@ Error Module::Impl::AllocateStates(LoadedMethod* loaded) {
                                      uint64_t{spec.max_positions}, &bytes) &&
                  !__builtin_add_overflow(bytes, uint64_t{spec.fixed_bytes}, &bytes),
              Reason::kStateArena, static_cast<uint32_t>(i));
-    SharedPages& pages = states[std::string(spec.name)];
-    if (pages == nullptr) {
-      RL_ASSIGN_OR_RETURN(pages, Allocate(bytes));
+    auto kept = states.find(spec.name);
+    if (kept == states.end()) {
+      RL_ASSIGN_OR_RETURN(std::unique_ptr<Pages> pages, Allocate(bytes));
+      kept = states.emplace(spec.name, std::move(pages)).first;
     }
+    const SharedPages& pages = kept->second;
     RL_CHECK(pages->size() >= bytes, Reason::kStateArena, static_cast<uint32_t>(i),
              static_cast<int64_t>(pages->size()), static_cast<int64_t>(bytes));
     loaded->states.push_back(pages);
@@ -296,17 +327,22 @@ ModuleOptions WithDefaults(ModuleOptions options) {
 }  // namespace
 
 Result<Module> Module::Load(const std::string& path, const ModuleOptions& options) {
-  auto file = std::make_shared<File>();
-  file->options = WithDefaults(options);
-  const int error = platform::OpenFile(path.c_str(), options.access, &file->view);
-  RL_CHECK(error == 0, Reason::kOpen, Error::kNone, error);
-  return FromFile(std::move(file), {file->view.data, file->view.size});
+  return NoThrow([&]() -> Result<Module> {
+    auto file = std::make_shared<File>();
+    file->options = WithDefaults(options);
+    const int error = platform::OpenFile(path.c_str(), options.access, &file->view);
+    RL_CHECK(error == 0, Reason::kOpen, Error::kNone, error);
+    const Span<const uint8_t> bytes(file->view.data, file->view.size);
+    return FromFile(std::move(file), bytes);
+  });
 }
 
 Result<Module> Module::FromBytes(Span<const uint8_t> bytes, const ModuleOptions& options) {
-  auto file = std::make_shared<File>();
-  file->options = WithDefaults(options);
-  return FromFile(std::move(file), bytes);
+  return NoThrow([&] {
+    auto file = std::make_shared<File>();
+    file->options = WithDefaults(options);
+    return FromFile(std::move(file), bytes);
+  });
 }
 
 Result<Module> Module::FromFile(std::shared_ptr<File> file, Span<const uint8_t> bytes) {
@@ -327,6 +363,7 @@ Module Module::Share() const {
 }
 
 const Program& Module::program() const { return impl_->file->program; }
+const ModuleOptions& Module::options() const { return impl_->file->options; }
 DataMap Module::external_data() const { return impl_->file->external(); }
 
 std::vector<std::string> Module::method_names() const {
@@ -343,15 +380,12 @@ Result<MethodMeta> Module::method_meta(std::string_view name) const {
 
 Error Module::LoadMethod(std::string_view name) {
   if (impl_->methods.find(name) != impl_->methods.end()) return kOk;
-  LoadedMethod loaded;
-  const uint64_t before = impl_->allocated;
-  const Error error = impl_->LoadMethod(name, &loaded);
-  if (!error.ok()) {
-    impl_->allocated = before;
-    return error;
-  }
-  impl_->methods.emplace(std::string(name), std::move(loaded));
-  return kOk;
+  return NoThrow([&]() -> Error {
+    LoadedMethod loaded;
+    RL_RETURN_IF_ERROR(impl_->LoadMethod(name, &loaded));
+    impl_->methods.emplace(std::string(name), std::move(loaded));
+    return kOk;
+  });
 }
 
 void Module::UnloadMethod(std::string_view name) {
@@ -366,6 +400,11 @@ Result<Method*> Module::method(std::string_view name) {
 
 Result<std::vector<Value>> Module::Execute(std::string_view name, Span<const Value> inputs,
                                            const ExecuteOptions& options) {
+  return NoThrow([&] { return Run(name, inputs, options); });
+}
+
+Result<std::vector<Value>> Module::Run(std::string_view name, Span<const Value> inputs,
+                                       const ExecuteOptions& options) {
   RL_ASSIGN_OR_RETURN(Method* const m, method(name));
   RL_CHECK(inputs.size() == m->meta().num_inputs(), Reason::kInputCount, Error::kNone,
            static_cast<int64_t>(inputs.size()), static_cast<int64_t>(m->meta().num_inputs()));
@@ -377,9 +416,13 @@ Result<std::vector<Value>> Module::Execute(std::string_view name, Span<const Val
 }
 
 Error Module::ResetState() {
-  for (auto& [id, pages] : impl_->shared_memory) pages->Zero();
-  for (auto& [name, pages] : impl_->states) pages->Zero();
-  for (auto& [name, loaded] : impl_->methods) {
+  return NoThrow([&] { return impl_->ResetState(); });
+}
+
+Error Module::Impl::ResetState() {
+  for (auto& [id, pages] : shared_memory) pages->Zero();
+  for (auto& [name, pages] : states) pages->Zero();
+  for (auto& [name, loaded] : methods) {
     for (const SharedPages& p : loaded.planned) {
       if (p.use_count() == 1) p->Zero();
     }

@@ -383,16 +383,14 @@ Error RunView(RunContext&, const Value& self_value, Span<const int64_t> size, Va
            static_cast<int64_t>(size.size()), static_cast<int64_t>(out.rank()));
   int32_t sizes[kMaxRank];
   RL_RETURN_IF_ERROR(ResolveViewSizes(self, size, sizes));
-  // The memory becomes self's, whatever the output had before.
-  void* const data = out.raw();
-  const size_t capacity = out.capacity();
-  out.Rebind(self.raw(), self.capacity());
-  const Error error = out.Resize({sizes, out.rank()});
-  if (!error.ok()) {
-    out.Rebind(data, capacity);
-    return error;
+  // Mostly the two are planned at one place.
+  Tensor view = out;
+  if (out.raw() != self.raw() || out.read_only() != self.read_only() ||
+      out.capacity() < self.numel()) {
+    view.Borrow(self);
   }
-  out.set_read_only(self.read_only());
+  RL_RETURN_IF_ERROR(view.Resize({sizes, out.rank()}));
+  out = view;
   return kOk;
 }
 

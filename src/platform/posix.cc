@@ -49,7 +49,8 @@ int ReadAll(int fd, uint8_t* data, size_t size) {
 int OpenFile(const char* path, FileAccess access, FileView* view) {
   int fd;
   do {
-    fd = open(path, O_RDONLY | O_CLOEXEC);
+    // Without O_NONBLOCK a FIFO would keep us waiting for its writer.
+    fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
   } while (fd < 0 && errno == EINTR);
   if (fd < 0) return errno;
   struct stat info;

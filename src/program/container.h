@@ -69,8 +69,8 @@ template <class Root>
 Error VerifyStructure(Span<const uint8_t> metadata, const char* identifier) {
   flatbuffers::Verifier::Options options;
   options.max_depth = 16;
-  // Tables are never shared in a sound file, and none is smaller than its four bytes.
-  options.max_tables = static_cast<flatbuffers::uoffset_t>(metadata.size() / 4);
+  // Tables are never shared in a sound file; each has four bytes and an offset that leads to it.
+  options.max_tables = static_cast<flatbuffers::uoffset_t>(metadata.size() / 8);
   flatbuffers::Verifier verifier(metadata.data(), metadata.size(), options);
   RL_CHECK(verifier.VerifyBuffer<Root>(identifier), Reason::kFlatBuffer);
   return kOk;
@@ -83,6 +83,44 @@ Error CheckSegments(const DataSegments* segments, uint64_t segment_limit);
 // Entry `index` of a list of named data, whose bytes are segment number `segment`.
 Error CheckNamed(const flatbuffers::String* key, uint32_t segment, const DataSegments* segments,
                  uint32_t index);
+
+// Keys in strictly ascending order are bisected.  Of others there may not be too many, since
+// lookups go through them one by one; the first of equal ones is found.
+inline constexpr size_t kMaxUnsortedKeys = 8192;
+template <class Named>
+Error CheckKeyOrder(const flatbuffers::Vector<flatbuffers::Offset<Named>>* entries, bool* sorted) {
+  *sorted = true;
+  for (flatbuffers::uoffset_t i = 1; i < SizeOf(entries); ++i) {
+    *sorted &= View(entries->Get(i - 1)->key()) < View(entries->Get(i)->key());
+  }
+  RL_CHECK(*sorted || entries->size() <= kMaxUnsortedKeys, Reason::kTooManyEntries, Error::kNone,
+           entries->size(), kMaxUnsortedKeys);
+  return kOk;
+}
+
+// The position of that key, or the number of entries where there is none.
+template <class Named>
+size_t FindKey(const flatbuffers::Vector<flatbuffers::Offset<Named>>* entries, bool sorted,
+               std::string_view key) {
+  const size_t count = SizeOf(entries);
+  const auto key_at = [&](size_t i) {
+    return View(entries->Get(static_cast<flatbuffers::uoffset_t>(i))->key());
+  };
+  size_t low = 0;
+  if (sorted) {
+    for (size_t high = count; low < high;) {
+      const size_t middle = low + (high - low) / 2;
+      if (key_at(middle) < key) {
+        low = middle + 1;
+      } else {
+        high = middle;
+      }
+    }
+    return low < count && key_at(low) == key ? low : count;
+  }
+  while (low < count && key_at(low) != key) ++low;
+  return low;
+}
 
 // The bytes of a tensor; `index` names it in errors.
 Result<uint64_t> CheckShape(int scalar_type, const flatbuffers::Vector<int32_t>* sizes,

@@ -73,6 +73,7 @@ Result<DataFile> DataFile::Check(const Container& container) {
   const ft::FlatTensor* root = ft::GetFlatTensor(container.metadata.data());
   RL_RETURN_IF_ERROR(CheckEntries(*root, container.layout));
   DataFile result;
+  RL_RETURN_IF_ERROR(CheckKeyOrder(root->named_data(), &result.sorted_keys_));
   result.file_ = container.file;
   result.segment_base_ = container.layout.segment_base;
   result.root_ = root;
@@ -101,13 +102,10 @@ NamedBytes DataFile::entry(size_t i) const {
 DataMap DataFile::map() const {
   return DataMap(this, [](const void* self, std::string_view key, NamedBytes* out) {
     const DataFile& file = *static_cast<const DataFile*>(self);
-    for (size_t i = 0; i < file.size(); ++i) {
-      if (file.key(i) == key) {
-        *out = file.entry(i);
-        return kOk;
-      }
-    }
-    return Error(Reason::kKeyNotFound);
+    const size_t i = FindKey(Root(file.root_).named_data(), file.sorted_keys_, key);
+    RL_CHECK(i < file.size(), Reason::kKeyNotFound);
+    *out = file.entry(i);
+    return kOk;
   });
 }
 

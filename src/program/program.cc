@@ -42,6 +42,7 @@ Result<Program> Program::Check(const Container& container) {
   const fb::Program* root = fb::GetProgram(container.metadata.data());
   RL_RETURN_IF_ERROR(ValidateProgram(root, container.layout));
   Program program;
+  RL_RETURN_IF_ERROR(CheckKeyOrder(root->named_data(), &program.sorted_keys_));
   program.file_ = container.file;
   program.metadata_ = container.metadata;
   program.segment_base_ = container.layout.segment_base;
@@ -84,14 +85,11 @@ Span<const uint8_t> Program::named_data(size_t i) const {
 DataMap Program::named_data_map() const {
   return DataMap(this, [](const void* self, std::string_view key, NamedBytes* out) {
     const Program& program = *static_cast<const Program*>(self);
-    for (size_t i = 0; i < program.num_named_data(); ++i) {
-      if (program.named_data_key(i) == key) {
-        *out = NamedBytes();
-        out->bytes = program.named_data(i);
-        return kOk;
-      }
-    }
-    return Error(Reason::kKeyNotFound);
+    const size_t i = FindKey(Root(program).named_data(), program.sorted_keys_, key);
+    RL_CHECK(i < program.num_named_data(), Reason::kKeyNotFound);
+    *out = NamedBytes();
+    out->bytes = program.named_data(i);
+    return kOk;
   });
 }
 

@@ -3,6 +3,8 @@
 
 #include "src/program/validator.h"
 
+#include <type_traits>
+
 #include "rushlight/tensor.h"
 
 namespace rushlight {
@@ -14,12 +16,13 @@ using flatbuffers::uoffset_t;
 // plan itself.
 enum Table : uint16_t { kChain, kInstruction };
 
-// A program under check.  Vectors are charged against a budget: a sound file has each of them once,
-// so that overlapping ones, which would make loading quadratic, are refused.
+// A program under check.  Vectors of numbers are charged against a budget: a sound file has each of
+// them once, so that overlapping ones, which would make loading quadratic, are refused.  (Tables
+// are counted by VerifyStructure, once for each path that leads to them.)
 class ProgramChecker {
  public:
   ProgramChecker(const fb::Program& program, const FileLayout& layout)
-      : program_(program), layout_(layout), vector_budget_(4 * uint64_t{layout.metadata_bytes}) {}
+      : program_(program), layout_(layout), vector_budget_(2 * uint64_t{layout.metadata_bytes}) {}
 
   Error Run() {
     RL_CHECK(program_.version() == 0, Reason::kProgramVersion, Error::kNone, program_.version());
@@ -31,7 +34,8 @@ class ProgramChecker {
     }
     const auto* plans = program_.execution_plan();
     RL_CHECK(SizeOf(plans) > 0, Reason::kNoMethods);
-    RL_RETURN_IF_ERROR(Charge(plans));
+    RL_CHECK(plans->size() <= kMaxMethods, Reason::kTooManyEntries, Error::kNone, plans->size(),
+             kMaxMethods);
     for (uoffset_t m = 0; m < plans->size(); ++m) {
       const Error error = CheckPlan(*plans->Get(m), m);
       if (!error.ok()) return error.InMethod(m);
@@ -42,18 +46,17 @@ class ProgramChecker {
  private:
   template <class T>
   Error Charge(const flatbuffers::Vector<T>* vector) {
-    const uint64_t bytes = uint64_t{vector->size()} * sizeof(T);
+    static_assert(std::is_arithmetic_v<T>);
+    return Charge(vector->Data(), vector->size(), sizeof(T));
+  }
+  Error Charge(const void* items, uoffset_t count, size_t item_bytes) {
+    const uint64_t bytes = uint64_t{count} * item_bytes;
     RL_CHECK(bytes <= vector_budget_, Reason::kRepeatedVectors, Error::kNone, Signed(bytes),
              Signed(vector_budget_));
     vector_budget_ -= bytes;
-    return kOk;
-  }
-
-  // FlatBuffers' verifier checks a vector's length field, not the alignment of its elements.  Its
-  // builder aligns no vector without elements.
-  template <class T>
-  static Error CheckAligned(const flatbuffers::Vector<T>* vector) {
-    RL_CHECK(vector->size() == 0 || reinterpret_cast<uintptr_t>(vector->Data()) % sizeof(T) == 0,
+    // FlatBuffers' verifier checks a vector's length field, not the alignment of its elements.  Its
+    // builder aligns no vector without elements.
+    RL_CHECK(count == 0 || reinterpret_cast<uintptr_t>(items) % item_bytes == 0,
              Reason::kVectorMisaligned);
     return kOk;
   }
@@ -70,7 +73,7 @@ class ProgramChecker {
     if (s == nullptr || s->offsets() == nullptr || s->offsets()->size() <= 1) return kOk;
     RL_CHECK(s->segment_index() < SizeOf(program_.segments()), Reason::kSegmentIndex, which,
              s->segment_index(), Signed(SizeOf(program_.segments())));
-    RL_RETURN_IF_ERROR(CheckAligned(s->offsets()));
+    RL_RETURN_IF_ERROR(Charge(s->offsets()));
     const uint64_t size = program_.segments()->Get(s->segment_index())->size();
     for (uoffset_t i = 1; i < s->offsets()->size(); ++i) {
       RL_CHECK(s->offsets()->Get(i) <= size, Reason::kConstantOffset, i,
@@ -93,7 +96,7 @@ class ProgramChecker {
       RL_CHECK(required[f] != nullptr, Reason::kMissingField, f);
     }
     RL_RETURN_IF_ERROR(CheckMemory(plan));
-    RL_RETURN_IF_ERROR(Charge(plan.values()));
+    external_tensors_ = 0;
     for (uoffset_t v = 0; v < plan.values()->size(); ++v) {
       RL_RETURN_IF_ERROR(CheckValue(plan, v));
     }
@@ -108,8 +111,9 @@ class ProgramChecker {
   Error CheckMemory(const fb::ExecutionPlan& plan) {
     const auto& sizes = *plan.non_const_buffer_sizes();
     RL_CHECK(sizes.size() > 0, Reason::kMissingField, 4);
+    RL_CHECK(sizes.size() - 1 <= kMaxMemories, Reason::kTooManyEntries, Error::kNone,
+             sizes.size() - 1, kMaxMemories);
     RL_RETURN_IF_ERROR(Charge(&sizes));
-    RL_RETURN_IF_ERROR(CheckAligned(&sizes));
     for (uoffset_t id = 1; id < sizes.size(); ++id) {
       RL_CHECK(sizes.Get(id) >= 0 && static_cast<uint64_t>(sizes.Get(id)) <= PTRDIFF_MAX,
                Reason::kMemorySize, id, sizes.Get(id));
@@ -136,8 +140,7 @@ class ProgramChecker {
         return CheckIntList(plan, value.val_as_IntList()->items(), v);
       case fb::KernelTypes_DoubleList:
         RL_RETURN_IF_ERROR(CheckPresent(value.val_as_DoubleList()->items(), v));
-        RL_RETURN_IF_ERROR(Charge(value.val_as_DoubleList()->items()));
-        return CheckAligned(value.val_as_DoubleList()->items());
+        return Charge(value.val_as_DoubleList()->items());
       case fb::KernelTypes_BoolList:
         return CheckPresent(value.val_as_BoolList()->items(), v);
       case fb::KernelTypes_TensorList:
@@ -165,6 +168,9 @@ class ProgramChecker {
                  t.shape_dynamism() == fb::TensorShapeDynamism_DYNAMIC_BOUND,
              Reason::kTensorDynamism, v, t.shape_dynamism());
     RL_RETURN_IF_ERROR(CheckExtra(t.extra_tensor_info(), v));
+    if (IsExternal(t)) ++external_tensors_;
+    RL_CHECK(external_tensors_ <= kMaxExternalTensors, Reason::kTooManyEntries, v,
+             Signed(external_tensors_), kMaxExternalTensors);
     // Storage: planned memory, a constant, a caller's pointer, or an external file.
     if (t.allocation_info() != nullptr) RL_RETURN_IF_ERROR(CheckPlanned(plan, t, v, bytes));
     if (t.data_buffer_idx() == 0 || IsExternal(t)) return kOk;
@@ -192,22 +198,23 @@ class ProgramChecker {
     return kOk;
   }
 
-  static uint64_t Alignment(const fb::Tensor& t) {
+  // Elements of 1, 2, 4, 8 bytes lie at multiples of their size; larger ones at those of 8.
+  static bool IsAligned(const fb::Tensor& t, uint64_t offset) {
     const size_t size = ElementSize(static_cast<DType>(t.scalar_type()));
-    return size < 8 ? size : 8;
+    return (offset & ((size < 8 ? size : 8) - 1)) == 0;
   }
 
   static Error CheckPlanned(const fb::ExecutionPlan& plan, const fb::Tensor& t, uoffset_t v,
                             uint64_t bytes) {
     const fb::AllocationDetails& a = *t.allocation_info();
     const auto& sizes = *plan.non_const_buffer_sizes();
-    RL_CHECK(a.memory_id() > 0 && a.memory_id() < sizes.size(), Reason::kMemoryId, v,
-             a.memory_id(), sizes.size());
+    RL_CHECK(a.memory_id() > 0 && a.memory_id() < sizes.size(), Reason::kMemoryId, v, a.memory_id(),
+             sizes.size());
     const auto limit = static_cast<uint64_t>(sizes.Get(a.memory_id()));
     const uint64_t offset = MemoryOffset(a);
     RL_CHECK(offset <= limit && bytes <= limit - offset, Reason::kMemoryRange, v,
              Signed(offset + bytes), Signed(limit));
-    RL_CHECK(offset % Alignment(t) == 0, Reason::kMemoryAlignment, v, Signed(offset));
+    RL_CHECK(IsAligned(t, offset), Reason::kMemoryAlignment, v, Signed(offset));
     return kOk;
   }
 
@@ -217,10 +224,10 @@ class ProgramChecker {
     RL_CHECK(t.data_buffer_idx() < entries, Reason::kTensorData, v, t.data_buffer_idx(), entries);
     const fb::DataSegment& segment = *program_.segments()->Get(s->segment_index());
     const uint64_t offset = s->offsets()->Get(t.data_buffer_idx());
-    RL_CHECK(bytes <= segment.size() - offset, Reason::kTensorDataRange, v,
-             Signed(offset + bytes), Signed(segment.size()));
+    RL_CHECK(bytes <= segment.size() - offset, Reason::kTensorDataRange, v, Signed(offset + bytes),
+             Signed(segment.size()));
     if (used_in_place) {
-      RL_CHECK((layout_.segment_base + segment.offset() + offset) % Alignment(t) == 0,
+      RL_CHECK(IsAligned(t, layout_.segment_base + segment.offset() + offset),
                Reason::kTensorDataAlignment, v, Signed(offset));
     }
     return kOk;
@@ -230,15 +237,12 @@ class ProgramChecker {
                      uoffset_t v) {
     RL_RETURN_IF_ERROR(CheckPresent(items, v));
     RL_RETURN_IF_ERROR(Charge(items));
-    RL_RETURN_IF_ERROR(CheckAligned(items));
     const auto count = static_cast<int64_t>(plan.values()->size());
     for (uoffset_t i = 0; i < items->size(); ++i) {
       const int64_t item = items->Get(i);
-      if (item < 0 || item >= count) {
-        return Error(Reason::kListItem, v, item, count).WithArgument(i);
-      }
+      RL_CHECK(item >= 0 && item < count, Reason::kListItem, v, item, count, i);
       const auto kind = plan.values()->Get(static_cast<uoffset_t>(item))->val_type();
-      if (kind != fb::KernelTypes_Int) return Error(Reason::kListItemKind, v, kind).WithArgument(i);
+      RL_CHECK(kind == fb::KernelTypes_Int, Reason::kListItemKind, v, kind, 0, i);
     }
     return kOk;
   }
@@ -247,18 +251,14 @@ class ProgramChecker {
                         uoffset_t v, bool optional) {
     RL_RETURN_IF_ERROR(CheckPresent(items, v));
     RL_RETURN_IF_ERROR(Charge(items));
-    RL_RETURN_IF_ERROR(CheckAligned(items));
     const auto count = static_cast<int64_t>(plan.values()->size());
     for (uoffset_t i = 0; i < items->size(); ++i) {
       const int32_t item = items->Get(i);
       if (optional && item == -1) continue;
-      if (item < 0 || item >= count) {
-        return Error(Reason::kListItem, v, item, count).WithArgument(i);
-      }
+      RL_CHECK(item >= 0 && item < count, Reason::kListItem, v, item, count, i);
       const auto kind = plan.values()->Get(static_cast<uoffset_t>(item))->val_type();
-      if (kind != fb::KernelTypes_Tensor && !(optional && kind == fb::KernelTypes_Null)) {
-        return Error(Reason::kListItemKind, v, kind).WithArgument(i);
-      }
+      RL_CHECK(kind == fb::KernelTypes_Tensor || (optional && kind == fb::KernelTypes_Null),
+               Reason::kListItemKind, v, kind, 0, i);
     }
     return kOk;
   }
@@ -266,7 +266,6 @@ class ProgramChecker {
   Error CheckEnds(const fb::ExecutionPlan& plan, const flatbuffers::Vector<int32_t>& ends,
                   Reason range, Reason kind) {
     RL_RETURN_IF_ERROR(Charge(&ends));
-    RL_RETURN_IF_ERROR(CheckAligned(&ends));
     const uoffset_t count = plan.values()->size();
     for (uoffset_t i = 0; i < ends.size(); ++i) {
       const int32_t v = ends.Get(i);
@@ -303,12 +302,10 @@ class ProgramChecker {
                      data->index() < SizeOf(program_.segments()),
                  Reason::kDelegateData, i, data->index(), Signed(SizeOf(program_.segments())));
       }
-      if (d.compile_specs() != nullptr) RL_RETURN_IF_ERROR(Charge(d.compile_specs()));
       for (uoffset_t k = 0; k < SizeOf(d.compile_specs()); ++k) {
         const fb::CompileSpec& spec = *d.compile_specs()->Get(k);
-        if (spec.key() == nullptr || spec.value() == nullptr) {
-          return Error(Reason::kCompileSpec, i).WithArgument(k);
-        }
+        RL_CHECK(spec.key() != nullptr && spec.value() != nullptr, Reason::kCompileSpec, i, 0, 0,
+                 k);
       }
     }
     return kOk;
@@ -316,13 +313,12 @@ class ProgramChecker {
 
   Error CheckChains(const fb::ExecutionPlan& plan) {
     RL_CHECK(plan.chains()->size() > 0, Reason::kMissingField, 3);
+    RL_CHECK(plan.chains()->size() <= kMaxChains, Reason::kTooManyEntries, Error::kNone,
+             plan.chains()->size(), kMaxChains);
     uint32_t position = 0;  // instructions of all chains are numbered through
     for (uoffset_t c = 0; c < plan.chains()->size(); ++c) {
       const auto* instructions = plan.chains()->Get(c)->instructions();
-      if (instructions == nullptr) {
-        return Error(Reason::kMissingField, 0).WithArgument(kChain);
-      }
-      RL_RETURN_IF_ERROR(Charge(instructions));
+      RL_CHECK(instructions != nullptr, Reason::kMissingField, 0, 0, 0, kChain);
       for (uoffset_t i = 0; i < instructions->size(); ++i, ++position) {
         const Error error = CheckInstruction(plan, *instructions->Get(i), instructions->size());
         if (!error.ok()) return error.AtInstruction(position);
@@ -365,13 +361,13 @@ class ProgramChecker {
         RL_CHECK(call.destination_instruction() >= 0 &&
                      static_cast<uoffset_t>(call.destination_instruction()) <= chain_length,
                  Reason::kJumpTarget, Error::kNone, call.destination_instruction(), chain_length);
-        return CheckCondition(
-            *plan.values()->Get(static_cast<uoffset_t>(call.cond_value_index())));
+        return CheckCondition(*plan.values()->Get(static_cast<uoffset_t>(call.cond_value_index())));
       }
       default: {
         const auto& call = *instruction.instr_args_as_FreeCall();
         RL_RETURN_IF_ERROR(CheckPosition(plan, call.value_index(), 0));
-        const auto type = plan.values()->Get(static_cast<uoffset_t>(call.value_index()))->val_type();
+        const auto type =
+            plan.values()->Get(static_cast<uoffset_t>(call.value_index()))->val_type();
         RL_CHECK(type == fb::KernelTypes_Tensor, Reason::kFreeKind, Error::kNone, type);
         return kOk;
       }
@@ -379,17 +375,15 @@ class ProgramChecker {
   }
 
   static Error CheckPosition(const fb::ExecutionPlan& plan, int32_t v, size_t argument) {
-    if (v < 0 || static_cast<uoffset_t>(v) >= plan.values()->size()) {
-      return Error(Reason::kInstructionArgument, Error::kNone, v, plan.values()->size())
-          .WithArgument(argument);
-    }
+    const uoffset_t count = plan.values()->size();
+    RL_CHECK(v >= 0 && static_cast<uoffset_t>(v) < count, Reason::kInstructionArgument,
+             Error::kNone, v, count, argument);
     return kOk;
   }
 
   Error CheckArguments(const fb::ExecutionPlan& plan, const flatbuffers::Vector<int32_t>* args) {
-    if (args == nullptr) return Error(Reason::kMissingField, 0).WithArgument(kInstruction);
+    RL_CHECK(args != nullptr, Reason::kMissingField, 0, 0, 0, kInstruction);
     RL_RETURN_IF_ERROR(Charge(args));
-    RL_RETURN_IF_ERROR(CheckAligned(args));
     for (uoffset_t i = 0; i < args->size(); ++i) {
       RL_RETURN_IF_ERROR(CheckPosition(plan, args->Get(i), i));
     }
@@ -397,18 +391,18 @@ class ProgramChecker {
   }
 
   // Operators were prepared for the dtype, rank and order of a tensor slot; a move must not change
-  // them.  Scalars may replace each other: their kind is looked at whenever they are used.
+  // them.  Scalars may replace each other: their kind is looked at whenever they are used.  Lists
+  // are what operators were prepared for as a whole; they stay where they are.
   static Error CheckMove(const fb::EValue& from, const fb::EValue& to) {
-    const auto group = [](fb::KernelTypes t) {
-      return t <= fb::KernelTypes_Double ? fb::KernelTypes_Null : t;
-    };
-    RL_CHECK(group(from.val_type()) == group(to.val_type()), Reason::kMoveKinds, Error::kNone,
-             from.val_type(), to.val_type());
-    if (from.val_type() != fb::KernelTypes_Tensor) return kOk;
+    const bool scalars =
+        from.val_type() <= fb::KernelTypes_Double && to.val_type() <= fb::KernelTypes_Double;
+    if (scalars) return kOk;
+    RL_CHECK(from.val_type() == fb::KernelTypes_Tensor && to.val_type() == fb::KernelTypes_Tensor,
+             Reason::kMoveKinds, Error::kNone, from.val_type(), to.val_type());
     const fb::Tensor& a = *from.val_as_Tensor();
     const fb::Tensor& b = *to.val_as_Tensor();
-    RL_CHECK(a.scalar_type() == b.scalar_type(), Reason::kMoveKinds, Error::kNone,
-             a.scalar_type(), b.scalar_type());
+    RL_CHECK(a.scalar_type() == b.scalar_type(), Reason::kMoveKinds, Error::kNone, a.scalar_type(),
+             b.scalar_type());
     RL_CHECK(a.sizes()->size() == b.sizes()->size(), Reason::kMoveKinds, Error::kNone,
              a.sizes()->size(), b.sizes()->size());
     for (uoffset_t d = 0; d < a.dim_order()->size(); ++d) {
@@ -430,6 +424,7 @@ class ProgramChecker {
   const fb::Program& program_;
   const FileLayout& layout_;
   uint64_t vector_budget_;
+  size_t external_tensors_ = 0;  // of the method under check
 };
 
 }  // namespace

@@ -44,6 +44,8 @@ MethodCounts CountMethod(const fb::ExecutionPlan& plan) {
   for (const fb::Chain* chain : *plan.chains()) n.instructions += chain->instructions()->size();
   n.delegates = SizeOf(plan.delegates());
   n.inputs = plan.inputs()->size();
+  n.outputs = plan.outputs()->size();
+  n.planned = plan.non_const_buffer_sizes()->size() - 1;
   return n;
 }
 
@@ -62,12 +64,19 @@ size_t MethodArenaBytes(const MethodCounts& n, const Abi& abi) {
       {n.instructions, abi.instruction, abi.pointer},
       {n.delegates, abi.delegate, abi.pointer},
       {n.inputs, abi.pointer, abi.pointer},
+      {n.outputs, abi.output, abi.pointer},
+      {n.planned, abi.pointer, abi.pointer},
       {n.dynamic_dims, 4, 4},
       {n.inputs, 1, 1},
   };
   size_t bytes = 0;
   for (const auto& [count, size, alignment] : arrays) {
-    bytes = (bytes + alignment - 1) / alignment * alignment + count * size;
+    size_t array;
+    if (__builtin_mul_overflow(count, size, &array) ||
+        __builtin_add_overflow(array, (alignment - bytes % alignment) % alignment, &array) ||
+        __builtin_add_overflow(bytes, array, &bytes)) {
+      return SIZE_MAX;
+    }
   }
   return bytes;
 }

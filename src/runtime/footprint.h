@@ -25,9 +25,10 @@ struct Abi {
   size_t view;  // a string_view or a Span
   size_t instruction;
   size_t delegate;
+  size_t output;
 };
-inline constexpr Abi kAbi32 = {4, 16, 24, 12, 12, 8, 56, 20};
-inline constexpr Abi kAbi64 = {8, 16, 40, 24, 24, 16, 96, 32};
+inline constexpr Abi kAbi32 = {4, 16, 24, 12, 12, 8, 56, 28, 12};
+inline constexpr Abi kAbi64 = {8, 16, 40, 24, 24, 16, 96, 40, 24};
 
 // How many of each a method has.
 struct MethodCounts {
@@ -43,12 +44,14 @@ struct MethodCounts {
   size_t instructions = 0;
   size_t delegates = 0;
   size_t inputs = 0;
+  size_t outputs = 0;
+  size_t planned = 0;       // memories
   size_t dynamic_dims = 0;  // sizes that the method may change
 };
 
 MethodCounts CountMethod(const fb::ExecutionPlan& plan);
 
-// Bytes of method arena, from a 16-byte aligned start.
+// Bytes of method arena, from a 16-byte aligned start; SIZE_MAX where they are more than that.
 size_t MethodArenaBytes(const MethodCounts& counts, const Abi& abi);
 
 }  // namespace rushlight

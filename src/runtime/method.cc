@@ -28,7 +28,15 @@ struct Method::LoadedDelegate {
   const void* plan;
   uint32_t first_state;
   uint32_t num_states;
-  size_t capacity;  // positions that the state buffers hold
+  size_t capacity;     // positions that the state buffers hold
+  uint32_t arguments;  // of each call
+  bool called;
+};
+
+struct Method::Output {
+  Tensor* tensor;  // the declared one; null for scalars
+  void* data;      // from SetOutput
+  size_t bytes;
 };
 
 namespace {
@@ -42,7 +50,6 @@ const fb::ExecutionPlan& PlanOf(const MethodMeta& meta) {
 // The arrays of a method arena, before anything is in them.
 struct Arrays {
   int64_t* ints;
-  Tensor* tensors;
   IntListValue* int_lists;
   TensorListValue* tensor_lists;
   std::string_view* strings;
@@ -58,14 +65,16 @@ size_t BoundNumel(const fb::Tensor& t) {
   return n;
 }
 
-Tensor MakeTensor(const fb::Tensor& t, int32_t** dynamic_dims) {
+bool IsDynamic(const fb::Tensor& t) { return t.shape_dynamism() != fb::TensorShapeDynamism_STATIC; }
+
+// `dims` holds the sizes of a dynamic tensor.
+Tensor MakeTensor(const fb::Tensor& t, int32_t* dims) {
   const uoffset_t rank = t.sizes()->size();
   auto* sizes = const_cast<int32_t*>(reinterpret_cast<const int32_t*>(t.sizes()->Data()));
-  const bool dynamic = t.shape_dynamism() != fb::TensorShapeDynamism_STATIC;
+  const bool dynamic = IsDynamic(t);
   if (dynamic) {  // a static tensor never writes its sizes: they stay in the metadata
-    std::memcpy(*dynamic_dims, sizes, rank * sizeof(int32_t));
-    sizes = *dynamic_dims;
-    *dynamic_dims += rank;
+    if (rank > 0) std::memcpy(dims, sizes, rank * sizeof(int32_t));
+    sizes = dims;
   }
   const uint8_t* order = t.dim_order()->Data();
   bool in_order = true;
@@ -75,6 +84,11 @@ Tensor MakeTensor(const fb::Tensor& t, int32_t** dynamic_dims) {
   tensor.set_dynamic(dynamic);
   tensor.set_planned(t.allocation_info() != nullptr);
   return tensor;
+}
+
+// Whether a tensor's contents come from a file, for good.
+bool IsConstant(const fb::Tensor& t) {
+  return t.allocation_info() == nullptr && (IsExternal(t) || t.data_buffer_idx() != 0);
 }
 
 // Bytes of a tensor in the constant segment or in the segment of initial state.
@@ -121,6 +135,8 @@ Result<Method> Method::Load(const Program& program, std::string_view name,
   static_assert(sizeof(void*) != 4 || sizeof(Instruction) == kAbi32.instruction);
   static_assert(sizeof(void*) != 8 || sizeof(LoadedDelegate) == kAbi64.delegate);
   static_assert(sizeof(void*) != 4 || sizeof(LoadedDelegate) == kAbi32.delegate);
+  static_assert(sizeof(void*) != 8 || sizeof(Output) == kAbi64.output);
+  static_assert(sizeof(void*) != 4 || sizeof(Output) == kAbi32.output);
   RL_ASSIGN_OR_RETURN(const MethodMeta meta, MethodMeta::Get(program, name));
   Method method(meta);
   method.program_ = &program;
@@ -161,7 +177,8 @@ Error Method::LoadTables(const MethodOptions& options, Arena& arena) {
   Arrays arrays;
   values_ = arena.AllocateArray<Value>(n.values);
   arrays.ints = arena.AllocateArray<int64_t>(n.ints);
-  arrays.tensors = arena.AllocateArray<Tensor>(n.tensors);
+  tensors_ = arena.AllocateArray<Tensor>(n.tensors);
+  num_tensors_ = n.tensors;
   arrays.int_lists = arena.AllocateArray<IntListValue>(n.int_lists);
   arrays.tensor_lists = arena.AllocateArray<TensorListValue>(n.tensor_lists);
   arrays.strings = arena.AllocateArray<std::string_view>(n.strings);
@@ -173,11 +190,14 @@ Error Method::LoadTables(const MethodOptions& options, Arena& arena) {
   delegates_ = arena.AllocateArray<LoadedDelegate>(n.delegates);
   num_delegates_ = n.delegates;
   input_tensors_ = arena.AllocateArray<Tensor*>(n.inputs);
+  outputs_ = arena.AllocateArray<Output>(n.outputs);
+  planned_ = arena.AllocateArray<uint8_t*>(n.planned);
   arrays.dynamic_dims = arena.AllocateArray<int32_t>(n.dynamic_dims);
   input_set_ = arena.AllocateArray<bool>(n.inputs);
   RL_CHECK(input_set_ != nullptr, Reason::kFootprintDrift);
 
   const fb::ExecutionPlan& plan = PlanOf(meta_);
+  Tensor* next_tensor = tensors_;
   for (uoffset_t v = 0; v < plan.values()->size(); ++v) {
     const fb::EValue& value = *plan.values()->Get(v);
     switch (value.val_type()) {
@@ -191,10 +211,12 @@ Error Method::LoadTables(const MethodOptions& options, Arena& arena) {
         values_[v] = Value(value.val_as_Double()->double_val());
         break;
       case fb::KernelTypes_Tensor: {
-        Tensor* tensor = Take(&arrays.tensors);
-        *tensor = MakeTensor(*value.val_as_Tensor(), &arrays.dynamic_dims);
+        const fb::Tensor& t = *value.val_as_Tensor();
+        Tensor* tensor = Take(&next_tensor);
+        *tensor = MakeTensor(t, arrays.dynamic_dims);
+        if (IsDynamic(t)) arrays.dynamic_dims += tensor->rank();
         values_[v] = Value(tensor);
-        const Error error = BindConstant(*value.val_as_Tensor(), v, tensor);
+        const Error error = BindConstant(t, v, tensor);
         if (!error.ok()) RL_RETURN_IF_ERROR(Obstacle(options, error));
         break;
       }
@@ -246,24 +268,39 @@ Error Method::LoadTables(const MethodOptions& options, Arena& arena) {
     input_tensors_[i] = value.is_tensor() ? &value.as_tensor() : nullptr;
     input_set_[i] = !value.is_tensor();  // a scalar has the value it was compiled for
   }
+  for (uoffset_t i = 0; i < plan.outputs()->size(); ++i) {
+    const Value& value = values_[plan.outputs()->Get(i)];
+    outputs_[i] = {value.is_tensor() ? &value.as_tensor() : nullptr, nullptr, 0};
+  }
   return kOk;
 }
 
 // Constants lie in the file.
 Error Method::BindConstant(const fb::Tensor& t, uint32_t v, Tensor* tensor) const {
-  if (t.allocation_info() != nullptr) return kOk;
+  if (!IsConstant(t)) return kOk;
   Span<const uint8_t> bytes;
   if (IsExternal(t)) {
     RL_RETURN_IF_ERROR(FindExternal(external_, t, *tensor, v, &bytes));
-  } else if (t.data_buffer_idx() != 0) {
-    bytes = StoredBytes(*program_, *Root(*program_).constant_segment(), t, tensor->nbytes());
   } else {
-    return kOk;
+    bytes = StoredBytes(*program_, *Root(*program_).constant_segment(), t, tensor->nbytes());
   }
   tensor->set_read_only(true);
   tensor->set_dynamic(false);
   tensor->Rebind(const_cast<uint8_t*>(bytes.data()), tensor->numel());
   return kOk;
+}
+
+void Method::BindPlanned(const fb::AllocationDetails& a, size_t numel, Tensor* tensor) const {
+  uint8_t* const base = planned_[a.memory_id() - 1];
+  tensor->Rebind(base == nullptr ? nullptr : base + MemoryOffset(a), numel);
+}
+
+// A tensor as Load and Bind left it; what it borrowed may be gone, and so may its sizes not fit.
+Error Method::ReturnBorrowed(uint32_t v, Tensor* tensor) const {
+  const fb::Tensor& t = *PlanOf(meta_).values()->Get(v)->val_as_Tensor();
+  *tensor = MakeTensor(t, const_cast<int32_t*>(tensor->sizes().data()));
+  if (t.allocation_info() != nullptr) BindPlanned(*t.allocation_info(), BoundNumel(t), tensor);
+  return BindConstant(t, v, tensor);
 }
 
 Error Method::Obstacle(const MethodOptions& options, const Error& error) {
@@ -273,8 +310,30 @@ Error Method::Obstacle(const MethodOptions& options, const Error& error) {
   return kOk;
 }
 
+// A plan is made for one number of arguments: that of its calls.
+Error Method::CountDelegateArguments() {
+  uint32_t position = 0;
+  for (const fb::Chain* chain : *PlanOf(meta_).chains()) {
+    for (const fb::Instruction* instruction : *chain->instructions()) {
+      if (const auto* call = instruction->instr_args_as_DelegateCall()) {
+        LoadedDelegate& d = delegates_[call->delegate_index()];
+        if (d.called && d.arguments != call->args()->size()) {
+          return Error(Reason::kDelegateArguments, static_cast<uint32_t>(call->delegate_index()),
+                       call->args()->size(), d.arguments)
+              .AtInstruction(position);
+        }
+        d.arguments = call->args()->size();
+        d.called = true;
+      }
+      ++position;
+    }
+  }
+  return kOk;
+}
+
 Error Method::LoadDelegates(const MethodOptions& options, Arena& arena) {
   const fb::ExecutionPlan& plan = PlanOf(meta_);
+  RL_RETURN_IF_ERROR(CountDelegateArguments());
   for (uoffset_t i = 0; i < num_delegates_; ++i) {
     const fb::BackendDelegate& d = *plan.delegates()->Get(i);
     LoadedDelegate& loaded = delegates_[i];
@@ -308,6 +367,7 @@ Error Method::LoadDelegates(const MethodOptions& options, Arena& arena) {
       }
       source.specs = {specs, num_specs};
       source.data = MergedData();
+      source.arguments = loaded.arguments;
       source.threads = threads_;
       Result<const void*> built = loaded.row->load(source, arena);
       if (!built.ok()) {
@@ -419,15 +479,18 @@ Error Method::Bind(const MethodMemory& memory) {
            static_cast<int64_t>(memory.scratch.size()), static_cast<int64_t>(scratch_bytes_));
   RL_CHECK(memory.state.size() == num_states_, Reason::kStateArena, Error::kNone,
            static_cast<int64_t>(memory.state.size()), static_cast<int64_t>(num_states_));
+  for (size_t i = 0; i < memory.planned.size(); ++i) planned_[i] = memory.planned[i].data();
   const fb::ExecutionPlan& plan = PlanOf(meta_);
+  Tensor* next_tensor = tensors_;
   for (uoffset_t v = 0; v < plan.values()->size(); ++v) {
     if (plan.values()->Get(v)->val_type() != fb::KernelTypes_Tensor) continue;
     const fb::Tensor& t = *plan.values()->Get(v)->val_as_Tensor();
+    Tensor& tensor = *Take(&next_tensor);
+    values_[v] = Value(&tensor);  // a move may have put another one here
+    if (tensor.borrowed()) RL_RETURN_IF_ERROR(ReturnBorrowed(v, &tensor));
     if (t.allocation_info() == nullptr) continue;
     const uint32_t id = t.allocation_info()->memory_id();
-    uint8_t* data = memory.planned[id - 1].data() + MemoryOffset(*t.allocation_info());
-    Tensor& tensor = values_[v].as_tensor();
-    tensor.Rebind(data, BoundNumel(t));
+    BindPlanned(*t.allocation_info(), BoundNumel(t), &tensor);
     bool initialized = false;
     for (const uint32_t kept : memory.initialized) initialized |= kept == id;
     if (initialized) continue;
@@ -438,11 +501,10 @@ Error Method::Bind(const MethodMemory& memory) {
       initial = StoredBytes(*program_, *Root(*program_).mutable_data_segments()->Get(0), t,
                             tensor.nbytes());
     }
-    if (!initial.empty()) std::memcpy(data, initial.data(), initial.size());
+    if (!initial.empty()) std::memcpy(tensor.raw(), initial.data(), initial.size());
   }
-  memory_ = memory;
-  memory_.planned = {};  // the spans themselves were the caller's
-  memory_.initialized = {};
+  scratch_ = memory.scratch;
+  state_ = memory.state;
   bound_ = true;
   return kOk;
 }
@@ -459,18 +521,19 @@ Error Method::SetInput(size_t i, Value value) {
            static_cast<int64_t>(Tag::kTensor));
   const Tensor& given = value.as_tensor();
   Tensor& tensor = *input_tensors_[i];
+  const fb::Tensor& declared = *PlanOf(meta_).values()->Get(v)->val_as_Tensor();
+  RL_CHECK(!IsConstant(declared), Reason::kInputValue, index);
   input_set_[i] = false;
   RL_CHECK(given.dtype() == tensor.dtype(), Reason::kInputDType, index,
            static_cast<int64_t>(given.dtype()), static_cast<int64_t>(tensor.dtype()));
   RL_CHECK(given.rank() == tensor.rank(), Reason::kInputRank, index,
            static_cast<int64_t>(given.rank()), static_cast<int64_t>(tensor.rank()));
-  RL_CHECK(!tensor.read_only(), Reason::kInputValue, index);
   const size_t numel = given.numel();
   RL_CHECK(given.raw() != nullptr || numel == 0, Reason::kInputNull, index);
   RL_CHECK(reinterpret_cast<uintptr_t>(given.raw()) % ElementSize(given.dtype()) == 0,
            Reason::kInputMisaligned, index);
+  if (tensor.borrowed()) RL_RETURN_IF_ERROR(ReturnBorrowed(v, &tensor));
   // The bound is the file's: an earlier input of the caller's may have narrowed the capacity.
-  const fb::Tensor& declared = *PlanOf(meta_).values()->Get(v)->val_as_Tensor();
   if (!tensor.planned()) tensor.Rebind(given.raw(), BoundNumel(declared));
   const Error resized = tensor.Resize(given.sizes());
   if (!resized.ok()) {
@@ -489,6 +552,7 @@ Error Method::SetInput(size_t i, Value value) {
     }
   } else {
     tensor.Rebind(given.raw(), numel);
+    tensor.set_read_only(given.read_only());
   }
   input_set_[i] = true;
   return kOk;
@@ -505,11 +569,12 @@ Error Method::CheckScalarInput(uint32_t index, const Value& expected, const Valu
     case Tag::kBool:
       same = given.as_bool() == expected.as_bool();
       break;
-    case Tag::kDouble: {
-      const double a = given.as_double();
-      const double b = expected.as_double();
-      const double difference = a > b ? a - b : b - a;
-      same = a == b || difference <= 1e-4 + 1e-5 * (b < 0 ? -b : b);
+    case Tag::kDouble: {  // in float: small targets have no unit for double
+      const auto a = static_cast<float>(given.as_double());
+      const auto b = static_cast<float>(expected.as_double());
+      const float difference = a > b ? a - b : b - a;
+      same = given.as_double() == expected.as_double() ||
+             difference <= 1e-4f + 1e-5f * (b < 0 ? -b : b);
       break;
     }
     case Tag::kString:
@@ -527,15 +592,18 @@ Error Method::SetOutput(size_t i, void* data, size_t bytes) {
   RL_CHECK(i < meta_.num_outputs(), Reason::kOutputIndex, index, static_cast<int64_t>(i),
            static_cast<int64_t>(meta_.num_outputs()));
   RL_CHECK(!in_progress_, Reason::kInUse);
+  Output& output = outputs_[i];
+  RL_CHECK(output.tensor != nullptr, Reason::kOutputKind, index);
+  Tensor& tensor = *output.tensor;
   const auto v = static_cast<uoffset_t>(PlanOf(meta_).outputs()->Get(static_cast<uoffset_t>(i)));
-  const Value& value = values_[v];
-  RL_CHECK(value.is_tensor(), Reason::kInputKind, index, static_cast<int64_t>(value.tag()),
-           static_cast<int64_t>(Tag::kTensor));
-  Tensor& tensor = value.as_tensor();
-  RL_CHECK(!tensor.planned() && !tensor.read_only(), Reason::kOutputPlanned, index);
+  const fb::Tensor& declared = *PlanOf(meta_).values()->Get(v)->val_as_Tensor();
+  RL_CHECK(!tensor.planned() && !IsConstant(declared), Reason::kOutputPlanned, index);
   RL_CHECK(reinterpret_cast<uintptr_t>(data) % ElementSize(tensor.dtype()) == 0,
            Reason::kInputMisaligned, index);
-  const size_t bound = BoundNumel(*PlanOf(meta_).values()->Get(v)->val_as_Tensor());
+  if (tensor.borrowed()) RL_RETURN_IF_ERROR(ReturnBorrowed(v, &tensor));
+  output.data = data;
+  output.bytes = bytes;
+  const size_t bound = BoundNumel(declared);
   const size_t given = bytes / ElementSize(tensor.dtype());
   RL_CHECK(tensor.dynamic() || given >= bound, Reason::kOutputBytes, index,
            static_cast<int64_t>(bytes),
@@ -556,29 +624,57 @@ Value Method::output(size_t i) const {
 }
 
 Result<Tensor*> Method::NamedBuffer(std::string_view name) {
-  for (size_t v = 0; v < meta_.num_values(); ++v) {
-    PlannedTensor planned;
-    if (!name.empty() && meta_.planned_value(v, &planned) && planned.info.name == name) {
-      return &values_[v].as_tensor();
+  Tensor* next_tensor = tensors_;
+  for (const fb::EValue* value : *PlanOf(meta_).values()) {
+    if (value->val_type() != fb::KernelTypes_Tensor) continue;
+    Tensor* const tensor = Take(&next_tensor);
+    const auto* extra = value->val_as_Tensor()->extra_tensor_info();
+    if (tensor->planned() && extra != nullptr && extra->fully_qualified_name() != nullptr &&
+        !name.empty() && View(extra->fully_qualified_name()) == name) {
+      return tensor;
     }
   }
   return Error(Reason::kBufferNotFound);
 }
 
+// Takes back what earlier executions did to tensors' memory, where they did.
+Error Method::ReturnAllBorrowed() {
+  bool any = false;
+  for (size_t k = 0; k < num_tensors_; ++k) any |= tensors_[k].borrowed();
+  if (!any) return kOk;
+  Tensor* next_tensor = tensors_;
+  for (uoffset_t v = 0; v < meta_.num_values(); ++v) {
+    if (PlanOf(meta_).values()->Get(v)->val_type() != fb::KernelTypes_Tensor) continue;
+    Tensor* const tensor = Take(&next_tensor);
+    if (tensor->borrowed()) RL_RETURN_IF_ERROR(ReturnBorrowed(v, tensor));
+  }
+  for (uoffset_t i = 0; i < meta_.num_outputs(); ++i) {
+    const Output& output = outputs_[i];
+    if (output.data != nullptr && output.tensor->raw() == nullptr) {
+      RL_RETURN_IF_ERROR(SetOutput(i, output.data, output.bytes));
+    }
+  }
+  return kOk;
+}
+
 Error Method::Begin(const ExecuteOptions& options) {
   RL_CHECK(bound_, Reason::kNotLoaded);
   RL_CHECK(!in_progress_, Reason::kInUse);
+  RL_RETURN_IF_ERROR(ReturnAllBorrowed());
   const auto& inputs = *PlanOf(meta_).inputs();
   for (uoffset_t i = 0; i < inputs.size(); ++i) {
     RL_CHECK(input_set_[i], Reason::kInputNotSet, i);
-    // A move may have put another tensor here in an earlier execution.
-    if (input_tensors_[i] != nullptr) values_[inputs.Get(i)] = Value(input_tensors_[i]);
+    Tensor* const tensor = input_tensors_[i];
+    if (tensor == nullptr) continue;
+    // An instruction may have taken its memory away in an earlier execution.
+    RL_CHECK(tensor->raw() != nullptr || tensor->numel() == 0, Reason::kInputNotSet, i);
+    values_[inputs.Get(i)] = Value(tensor);  // a move may have put another one here
   }
   options_ = options;
   context_.parallel = options.parallel;
   context_.team = options.team;
   context_.threads = options.parallel == nullptr ? 1 : threads_;
-  context_.scratch = Arena(memory_.scratch.data(), memory_.scratch.size());
+  context_.scratch = Arena(scratch_.data(), scratch_.size());
   context_.cancel = options.budget.cancel;
   context_.deadline = options.budget.max_nanoseconds == 0
                           ? 0
@@ -590,11 +686,24 @@ Error Method::Begin(const ExecuteOptions& options) {
   return kOk;
 }
 
+// That each tensor the caller is going to read has memory.
+Error Method::CheckOutputs() const {
+  for (size_t i = 0; i < meta_.num_outputs(); ++i) {
+    const Value value = output(i);
+    if (!value.is_tensor()) continue;
+    const Tensor& t = value.as_tensor();
+    RL_CHECK(t.raw() != nullptr || t.numel() == 0, Reason::kOutputNotSet, static_cast<uint32_t>(i));
+  }
+  return kOk;
+}
+
 Result<bool> Method::Step() {
   RL_CHECK(in_progress_, Reason::kNotInProgress);
   if (next_ >= num_instructions_) {
     in_progress_ = false;
     if (options_.events.notify != nullptr) Notify(EventKind::kExecuteEnd, 0);
+    const Error error = CheckOutputs();
+    if (!error.ok()) return error.InMethod(meta_.index());
     return false;
   }
   const Instruction& instruction = instructions_[next_];
@@ -659,7 +768,7 @@ Error Method::RunInstruction(const Instruction& i, size_t* next) {
       return kOk;
     }
     default:
-      if (values_[i.a].is_tensor()) values_[i.a].as_tensor().Rebind(nullptr, 0);
+      if (values_[i.a].is_tensor()) values_[i.a].as_tensor().Borrow(Tensor());
       return kOk;
   }
 }
@@ -667,7 +776,7 @@ Error Method::RunInstruction(const Instruction& i, size_t* next) {
 Error Method::CallDelegate(const Instruction& i) {
   const LoadedDelegate& d = delegates_[i.a];
   DelegateRow row;
-  if (d.num_states > 0) row.state = memory_.state.subspan(d.first_state, d.num_states);
+  if (d.num_states > 0) row.state = state_.subspan(d.first_state, d.num_states);
   row.capacity = d.capacity;
   row.args = {values_, i.args, i.num_args};
   Error error = d.row->run(context_, d.plan, {&row, 1});

@@ -98,6 +98,7 @@ class Inputs {
     arrays_.push_back(a);
     tensors_.push_back(HostTensor::View(*dtype, std::move(sizes), const_cast<void*>(a.data()),
                                         std::move(order)));
+    tensors_.back().tensor().set_read_only(true);  // the array may be
     return tensors_.back();
   }
 

@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <new>
 #include <type_traits>
 
 #include "rushlight/span.h"
@@ -27,10 +28,8 @@ class Arena {
   template <class T>
   T* AllocateArray(size_t count) {
     static_assert(std::is_trivially_destructible_v<T>);
-    if (count > SIZE_MAX / sizeof(T)) return nullptr;
-    void* p = Allocate(count * sizeof(T), alignof(T));
-    if (p == nullptr) return nullptr;
-    T* array = static_cast<T*>(p);
+    T* array = static_cast<T*>(AllocateItems(count, sizeof(T), alignof(T)));
+    if (array == nullptr) return nullptr;
     for (size_t i = 0; i < count; ++i) ::new (static_cast<void*>(array + i)) T();
     return array;
   }
@@ -43,6 +42,8 @@ class Arena {
   void Release(size_t mark) { used_ = mark; }
 
  private:
+  void* AllocateItems(size_t count, size_t size, size_t alignment);
+
   uint8_t* base_ = nullptr;
   size_t capacity_ = 0;
   size_t used_ = 0;

@@ -35,9 +35,10 @@ class DataFile {
   // more.
   static Result<size_t> MetadataBytes(Span<const uint8_t> head, uint64_t file_size);
 
-  // `file` may change under us after Load, except for the segments (weights).
+  // Both want `file` at a 16-byte aligned address, else kInputMisaligned.
+  // It may change under us after Load, except for the segments (weights).
   static Result<DataFile> Load(Span<const uint8_t> file, Arena& arena);
-  // `file` never changes: metadata stays where it is.  Requires: file.data() is 16-byte aligned.
+  // For a file that never changes: metadata stays where it is.
   static Result<DataFile> LoadInPlace(Span<const uint8_t> file);
 
   size_t size() const;  // entries

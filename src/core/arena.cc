@@ -16,4 +16,10 @@ void* Arena::Allocate(size_t bytes, size_t alignment) {
   return p;
 }
 
+void* Arena::AllocateItems(size_t count, size_t size, size_t alignment) {
+  size_t bytes;
+  if (__builtin_mul_overflow(count, size, &bytes)) return nullptr;
+  return Allocate(bytes, alignment);
+}
+
 }  // namespace rushlight

@@ -5,6 +5,20 @@
 
 namespace rushlight {
 
+namespace internal {
+
+Error Fail(Reason why) { return Error(why); }
+Error Fail(Reason why, uint32_t object) { return Error(why, object); }
+Error Fail(Reason why, uint32_t object, int64_t found) { return Error(why, object, found); }
+Error Fail(Reason why, uint32_t object, int64_t found, int64_t limit) {
+  return Error(why, object, found, limit);
+}
+Error Fail(Reason why, uint32_t object, int64_t found, int64_t limit, size_t argument) {
+  return Error(why, object, found, limit).WithArgument(argument);
+}
+
+}  // namespace internal
+
 int ExecuTorchCode(ErrorCode code) {
   switch (code) {
     case ErrorCode::kOk:

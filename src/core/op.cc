@@ -62,10 +62,8 @@ Error WrongKind(const Args& args, size_t i, Tag expected) {
 Error CheckTensor(const Args& args, size_t i, bool writes, bool running) {
   const Tensor& t = args[i].as_tensor();
   const auto index = static_cast<uint32_t>(args.indices[i]);
-  if (writes && t.read_only()) return Error(Reason::kArgumentReadOnly, index).WithArgument(i);
-  if (running && t.raw() == nullptr && t.numel() != 0) {
-    return Error(Reason::kArgumentNull, index).WithArgument(i);
-  }
+  RL_CHECK(!writes || !t.read_only(), Reason::kArgumentReadOnly, index, 0, 0, i);
+  RL_CHECK(!running || t.raw() != nullptr || t.numel() == 0, Reason::kArgumentNull, index, 0, 0, i);
   return kOk;
 }
 
@@ -206,8 +204,7 @@ Error Unbox<std::optional<Span<const int64_t>>>::Get(const Args& args, size_t i,
                                                      Stored* out) {
   return GetOptional<Span<const int64_t>>(args, i, running, out);
 }
-Error Unbox<std::optional<Span<const double>>>::Get(const Args& args, size_t i, bool,
-                                                    Stored* out) {
+Error Unbox<std::optional<Span<const double>>>::Get(const Args& args, size_t i, bool, Stored* out) {
   out->reset();
   if (args[i].is_none()) return kOk;
   if (args[i].tag() != Tag::kDoubleList) return WrongKind(args, i, Tag::kDoubleList);

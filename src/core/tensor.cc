@@ -34,9 +34,8 @@ Error Tensor::Resize(Span<const int32_t> sizes) {
   RL_CHECK(sizes.size() == rank_, Reason::kOutputRank, Error::kNone,
            static_cast<int64_t>(sizes.size()), rank_);
   for (size_t d = 0; d < rank_; ++d) {
-    if (!dynamic_ && sizes[d] != sizes_[d]) {
-      return Error(Reason::kOutputShape, Error::kNone, sizes[d], sizes_[d]).WithArgument(d);
-    }
+    RL_CHECK(dynamic_ || sizes[d] == sizes_[d], Reason::kOutputShape, Error::kNone, sizes[d],
+             sizes_[d], d);
   }
   size_t n = 0;
   RL_CHECK(CheckedNumel(sizes, &n), Reason::kArgumentSize);

@@ -42,7 +42,20 @@ Result<FileLayout> CheckRegions(uint64_t file_size, uint64_t metadata_bytes, uin
   return layout;
 }
 
+namespace {
+
+// Constants are used where they lie, and what the validator knows of their alignment is relative to
+// the start of the file.
+Error CheckBase(Span<const uint8_t> file) {
+  RL_CHECK(reinterpret_cast<uintptr_t>(file.data()) % kMetadataAlignment == 0,
+           Reason::kInputMisaligned);
+  return kOk;
+}
+
+}  // namespace
+
 Result<Container> OpenCopied(Span<const uint8_t> file, HeaderReader read_header, Arena& arena) {
+  RL_RETURN_IF_ERROR(CheckBase(file));
   RL_ASSIGN_OR_RETURN(const FileLayout before, read_header(file, file.size()));
   const size_t size = before.metadata_bytes;
   void* copy = arena.Allocate(size, kMetadataAlignment);
@@ -58,8 +71,7 @@ Result<Container> OpenCopied(Span<const uint8_t> file, HeaderReader read_header,
 }
 
 Result<Container> OpenInPlace(Span<const uint8_t> file, HeaderReader read_header) {
-  RL_CHECK(reinterpret_cast<uintptr_t>(file.data()) % kMetadataAlignment == 0,
-           Reason::kInputMisaligned);
+  RL_RETURN_IF_ERROR(CheckBase(file));
   RL_ASSIGN_OR_RETURN(const FileLayout layout, read_header(file, file.size()));
   return Container{file, file.subspan(0, layout.metadata_bytes), layout};
 }
@@ -92,11 +104,10 @@ Result<uint64_t> CheckShape(int scalar_type, const flatbuffers::Vector<int32_t>*
   uint32_t seen = 0;
   for (uoffset_t d = 0; d < rank; ++d) {
     const int32_t size = sizes->Get(d);
-    if (size < 0) return Error(Reason::kTensorSize, index, size).WithArgument(d);
+    RL_CHECK(size >= 0, Reason::kTensorSize, index, size, 0, d);
     const uint8_t order = dim_order->Get(d);
-    if (order >= rank || (seen >> order & 1) != 0) {
-      return Error(Reason::kTensorDimOrder, index, order).WithArgument(d);
-    }
+    RL_CHECK(order < rank && (seen >> order & 1) == 0, Reason::kTensorDimOrder, index, order, rank,
+             d);
     seen |= 1u << order;
   }
   uint64_t bytes = ElementSize(static_cast<DType>(scalar_type));

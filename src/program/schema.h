@@ -12,6 +12,11 @@
 #ifndef FLATBUFFERS_ASSERT
 #define FLATBUFFERS_ASSERT(condition) ((void)0)
 #endif
+#include <flatbuffers/base.h>
+// The library's value, but not in 64 bits: small targets would link a division for it.
+#undef FLATBUFFERS_MAX_BUFFER_SIZE
+#define FLATBUFFERS_MAX_BUFFER_SIZE 0x7fffffffu
+
 #include "flat_tensor_generated.h"
 #include "program_generated.h"
 #include "rushlight/program.h"

@@ -42,18 +42,15 @@ class ProgramChecker {
  private:
   template <class T>
   Error Charge(const flatbuffers::Vector<T>* vector) {
-    const uint64_t bytes = uint64_t{vector->size()} * sizeof(T);
+    return Charge(vector->Data(), vector->size(), sizeof(T));
+  }
+  Error Charge(const void* items, uoffset_t count, size_t item_bytes) {
+    const uint64_t bytes = uint64_t{count} * item_bytes;
     RL_CHECK(bytes <= vector_budget_, Reason::kRepeatedVectors, Error::kNone, Signed(bytes),
              Signed(vector_budget_));
     vector_budget_ -= bytes;
-    return kOk;
-  }
-
-  // FlatBuffers' verifier checks a vector's length field, not the alignment of its elements.
-  template <class T>
-  static Error CheckAligned(const flatbuffers::Vector<T>* vector) {
-    RL_CHECK(reinterpret_cast<uintptr_t>(vector->Data()) % sizeof(T) == 0,
-             Reason::kVectorMisaligned);
+    // FlatBuffers' verifier checks a vector's length field, not the alignment of its elements.
+    RL_CHECK(reinterpret_cast<uintptr_t>(items) % item_bytes == 0, Reason::kVectorMisaligned);
     return kOk;
   }
 
@@ -69,7 +66,7 @@ class ProgramChecker {
     if (s == nullptr || s->offsets() == nullptr || s->offsets()->size() <= 1) return kOk;
     RL_CHECK(s->segment_index() < SizeOf(program_.segments()), Reason::kSegmentIndex, which,
              s->segment_index(), Signed(SizeOf(program_.segments())));
-    RL_RETURN_IF_ERROR(CheckAligned(s->offsets()));
+    RL_RETURN_IF_ERROR(Charge(s->offsets()));
     const uint64_t size = program_.segments()->Get(s->segment_index())->size();
     for (uoffset_t i = 1; i < s->offsets()->size(); ++i) {
       RL_CHECK(s->offsets()->Get(i) <= size, Reason::kConstantOffset, i,
@@ -108,7 +105,6 @@ class ProgramChecker {
     const auto& sizes = *plan.non_const_buffer_sizes();
     RL_CHECK(sizes.size() > 0, Reason::kMissingField, 4);
     RL_RETURN_IF_ERROR(Charge(&sizes));
-    RL_RETURN_IF_ERROR(CheckAligned(&sizes));
     for (uoffset_t id = 1; id < sizes.size(); ++id) {
       RL_CHECK(sizes.Get(id) >= 0 && static_cast<uint64_t>(sizes.Get(id)) <= PTRDIFF_MAX,
                Reason::kMemorySize, id, sizes.Get(id));
@@ -135,8 +131,7 @@ class ProgramChecker {
         return CheckIntList(plan, value.val_as_IntList()->items(), v);
       case fb::KernelTypes_DoubleList:
         RL_RETURN_IF_ERROR(CheckPresent(value.val_as_DoubleList()->items(), v));
-        RL_RETURN_IF_ERROR(Charge(value.val_as_DoubleList()->items()));
-        return CheckAligned(value.val_as_DoubleList()->items());
+        return Charge(value.val_as_DoubleList()->items());
       case fb::KernelTypes_BoolList:
         return CheckPresent(value.val_as_BoolList()->items(), v);
       case fb::KernelTypes_TensorList:
@@ -191,22 +186,23 @@ class ProgramChecker {
     return kOk;
   }
 
-  static uint64_t Alignment(const fb::Tensor& t) {
+  // Elements of 1, 2, 4, 8 bytes lie at multiples of their size; larger ones at those of 8.
+  static bool IsAligned(const fb::Tensor& t, uint64_t offset) {
     const size_t size = ElementSize(static_cast<DType>(t.scalar_type()));
-    return size < 8 ? size : 8;
+    return (offset & ((size < 8 ? size : 8) - 1)) == 0;
   }
 
   static Error CheckPlanned(const fb::ExecutionPlan& plan, const fb::Tensor& t, uoffset_t v,
                             uint64_t bytes) {
     const fb::AllocationDetails& a = *t.allocation_info();
     const auto& sizes = *plan.non_const_buffer_sizes();
-    RL_CHECK(a.memory_id() > 0 && a.memory_id() < sizes.size(), Reason::kMemoryId, v,
-             a.memory_id(), sizes.size());
+    RL_CHECK(a.memory_id() > 0 && a.memory_id() < sizes.size(), Reason::kMemoryId, v, a.memory_id(),
+             sizes.size());
     const auto limit = static_cast<uint64_t>(sizes.Get(a.memory_id()));
     const uint64_t offset = MemoryOffset(a);
     RL_CHECK(offset <= limit && bytes <= limit - offset, Reason::kMemoryRange, v,
              Signed(offset + bytes), Signed(limit));
-    RL_CHECK(offset % Alignment(t) == 0, Reason::kMemoryAlignment, v, Signed(offset));
+    RL_CHECK(IsAligned(t, offset), Reason::kMemoryAlignment, v, Signed(offset));
     return kOk;
   }
 
@@ -216,10 +212,10 @@ class ProgramChecker {
     RL_CHECK(t.data_buffer_idx() < entries, Reason::kTensorData, v, t.data_buffer_idx(), entries);
     const fb::DataSegment& segment = *program_.segments()->Get(s->segment_index());
     const uint64_t offset = s->offsets()->Get(t.data_buffer_idx());
-    RL_CHECK(bytes <= segment.size() - offset, Reason::kTensorDataRange, v,
-             Signed(offset + bytes), Signed(segment.size()));
+    RL_CHECK(bytes <= segment.size() - offset, Reason::kTensorDataRange, v, Signed(offset + bytes),
+             Signed(segment.size()));
     if (used_in_place) {
-      RL_CHECK((layout_.segment_base + segment.offset() + offset) % Alignment(t) == 0,
+      RL_CHECK(IsAligned(t, layout_.segment_base + segment.offset() + offset),
                Reason::kTensorDataAlignment, v, Signed(offset));
     }
     return kOk;
@@ -229,15 +225,12 @@ class ProgramChecker {
                      uoffset_t v) {
     RL_RETURN_IF_ERROR(CheckPresent(items, v));
     RL_RETURN_IF_ERROR(Charge(items));
-    RL_RETURN_IF_ERROR(CheckAligned(items));
     const auto count = static_cast<int64_t>(plan.values()->size());
     for (uoffset_t i = 0; i < items->size(); ++i) {
       const int64_t item = items->Get(i);
-      if (item < 0 || item >= count) {
-        return Error(Reason::kListItem, v, item, count).WithArgument(i);
-      }
+      RL_CHECK(item >= 0 && item < count, Reason::kListItem, v, item, count, i);
       const auto kind = plan.values()->Get(static_cast<uoffset_t>(item))->val_type();
-      if (kind != fb::KernelTypes_Int) return Error(Reason::kListItemKind, v, kind).WithArgument(i);
+      RL_CHECK(kind == fb::KernelTypes_Int, Reason::kListItemKind, v, kind, 0, i);
     }
     return kOk;
   }
@@ -246,18 +239,14 @@ class ProgramChecker {
                         uoffset_t v, bool optional) {
     RL_RETURN_IF_ERROR(CheckPresent(items, v));
     RL_RETURN_IF_ERROR(Charge(items));
-    RL_RETURN_IF_ERROR(CheckAligned(items));
     const auto count = static_cast<int64_t>(plan.values()->size());
     for (uoffset_t i = 0; i < items->size(); ++i) {
       const int32_t item = items->Get(i);
       if (optional && item == -1) continue;
-      if (item < 0 || item >= count) {
-        return Error(Reason::kListItem, v, item, count).WithArgument(i);
-      }
+      RL_CHECK(item >= 0 && item < count, Reason::kListItem, v, item, count, i);
       const auto kind = plan.values()->Get(static_cast<uoffset_t>(item))->val_type();
-      if (kind != fb::KernelTypes_Tensor && !(optional && kind == fb::KernelTypes_Null)) {
-        return Error(Reason::kListItemKind, v, kind).WithArgument(i);
-      }
+      RL_CHECK(kind == fb::KernelTypes_Tensor || (optional && kind == fb::KernelTypes_Null),
+               Reason::kListItemKind, v, kind, 0, i);
     }
     return kOk;
   }
@@ -265,7 +254,6 @@ class ProgramChecker {
   Error CheckEnds(const fb::ExecutionPlan& plan, const flatbuffers::Vector<int32_t>& ends,
                   Reason range, Reason kind) {
     RL_RETURN_IF_ERROR(Charge(&ends));
-    RL_RETURN_IF_ERROR(CheckAligned(&ends));
     const uoffset_t count = plan.values()->size();
     for (uoffset_t i = 0; i < ends.size(); ++i) {
       const int32_t v = ends.Get(i);
@@ -305,9 +293,8 @@ class ProgramChecker {
       if (d.compile_specs() != nullptr) RL_RETURN_IF_ERROR(Charge(d.compile_specs()));
       for (uoffset_t k = 0; k < SizeOf(d.compile_specs()); ++k) {
         const fb::CompileSpec& spec = *d.compile_specs()->Get(k);
-        if (spec.key() == nullptr || spec.value() == nullptr) {
-          return Error(Reason::kCompileSpec, i).WithArgument(k);
-        }
+        RL_CHECK(spec.key() != nullptr && spec.value() != nullptr, Reason::kCompileSpec, i, 0, 0,
+                 k);
       }
     }
     return kOk;
@@ -318,9 +305,7 @@ class ProgramChecker {
     uint32_t position = 0;  // instructions of all chains are numbered through
     for (uoffset_t c = 0; c < plan.chains()->size(); ++c) {
       const auto* instructions = plan.chains()->Get(c)->instructions();
-      if (instructions == nullptr) {
-        return Error(Reason::kMissingField, 0).WithArgument(kChain);
-      }
+      RL_CHECK(instructions != nullptr, Reason::kMissingField, 0, 0, 0, kChain);
       RL_RETURN_IF_ERROR(Charge(instructions));
       for (uoffset_t i = 0; i < instructions->size(); ++i, ++position) {
         const Error error = CheckInstruction(plan, *instructions->Get(i), instructions->size());
@@ -364,13 +349,13 @@ class ProgramChecker {
         RL_CHECK(call.destination_instruction() >= 0 &&
                      static_cast<uoffset_t>(call.destination_instruction()) <= chain_length,
                  Reason::kJumpTarget, Error::kNone, call.destination_instruction(), chain_length);
-        return CheckCondition(
-            *plan.values()->Get(static_cast<uoffset_t>(call.cond_value_index())));
+        return CheckCondition(*plan.values()->Get(static_cast<uoffset_t>(call.cond_value_index())));
       }
       default: {
         const auto& call = *instruction.instr_args_as_FreeCall();
         RL_RETURN_IF_ERROR(CheckPosition(plan, call.value_index(), 0));
-        const auto type = plan.values()->Get(static_cast<uoffset_t>(call.value_index()))->val_type();
+        const auto type =
+            plan.values()->Get(static_cast<uoffset_t>(call.value_index()))->val_type();
         RL_CHECK(type == fb::KernelTypes_Tensor, Reason::kFreeKind, Error::kNone, type);
         return kOk;
       }
@@ -378,17 +363,15 @@ class ProgramChecker {
   }
 
   static Error CheckPosition(const fb::ExecutionPlan& plan, int32_t v, size_t argument) {
-    if (v < 0 || static_cast<uoffset_t>(v) >= plan.values()->size()) {
-      return Error(Reason::kInstructionArgument, Error::kNone, v, plan.values()->size())
-          .WithArgument(argument);
-    }
+    const uoffset_t count = plan.values()->size();
+    RL_CHECK(v >= 0 && static_cast<uoffset_t>(v) < count, Reason::kInstructionArgument,
+             Error::kNone, v, count, argument);
     return kOk;
   }
 
   Error CheckArguments(const fb::ExecutionPlan& plan, const flatbuffers::Vector<int32_t>* args) {
-    if (args == nullptr) return Error(Reason::kMissingField, 0).WithArgument(kInstruction);
+    RL_CHECK(args != nullptr, Reason::kMissingField, 0, 0, 0, kInstruction);
     RL_RETURN_IF_ERROR(Charge(args));
-    RL_RETURN_IF_ERROR(CheckAligned(args));
     for (uoffset_t i = 0; i < args->size(); ++i) {
       RL_RETURN_IF_ERROR(CheckPosition(plan, args->Get(i), i));
     }
@@ -406,8 +389,8 @@ class ProgramChecker {
     if (from.val_type() != fb::KernelTypes_Tensor) return kOk;
     const fb::Tensor& a = *from.val_as_Tensor();
     const fb::Tensor& b = *to.val_as_Tensor();
-    RL_CHECK(a.scalar_type() == b.scalar_type(), Reason::kMoveKinds, Error::kNone,
-             a.scalar_type(), b.scalar_type());
+    RL_CHECK(a.scalar_type() == b.scalar_type(), Reason::kMoveKinds, Error::kNone, a.scalar_type(),
+             b.scalar_type());
     RL_CHECK(a.sizes()->size() == b.sizes()->size(), Reason::kMoveKinds, Error::kNone,
              a.sizes()->size(), b.sizes()->size());
     for (uoffset_t d = 0; d < a.dim_order()->size(); ++d) {

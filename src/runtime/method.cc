@@ -505,11 +505,12 @@ Error Method::CheckScalarInput(uint32_t index, const Value& expected, const Valu
     case Tag::kBool:
       same = given.as_bool() == expected.as_bool();
       break;
-    case Tag::kDouble: {
-      const double a = given.as_double();
-      const double b = expected.as_double();
-      const double difference = a > b ? a - b : b - a;
-      same = a == b || difference <= 1e-4 + 1e-5 * (b < 0 ? -b : b);
+    case Tag::kDouble: {  // in float: small targets have no unit for double
+      const auto a = static_cast<float>(given.as_double());
+      const auto b = static_cast<float>(expected.as_double());
+      const float difference = a > b ? a - b : b - a;
+      same = given.as_double() == expected.as_double() ||
+             difference <= 1e-4f + 1e-5f * (b < 0 ? -b : b);
       break;
     }
     case Tag::kString:

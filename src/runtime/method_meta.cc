@@ -74,9 +74,7 @@ Result<TensorInfo> MethodMeta::value_tensor(size_t value) const {
   info.dynamic = t.shape_dynamism() != fb::TensorShapeDynamism_STATIC;
   info.planned = t.allocation_info() != nullptr;
   size_t numel = 0;
-  if (!CheckedNumel(info.sizes, &numel)) {
-    return Error(Reason::kTensorBytes, static_cast<uint32_t>(value));
-  }
+  RL_CHECK(CheckedNumel(info.sizes, &numel), Reason::kTensorBytes, static_cast<uint32_t>(value));
   info.nbytes = numel * ElementSize(info.dtype);
   if (t.extra_tensor_info() != nullptr) {
     info.name = ViewOrEmpty(t.extra_tensor_info()->fully_qualified_name());

@@ -508,8 +508,8 @@ PlanRequest RandomRequest(std::mt19937& random, const RandomSpec& spec, bool pla
   PlanRequest request;
   for (uint32_t i = 0; i < spec.buffers; ++i) {
     const auto first = static_cast<int32_t>(random() % spec.moments);
-    BufferSpec b = Buffer(16 * (1 + random() % spec.granules), first,
-                          first + static_cast<int32_t>(random() % spec.life));
+    const auto last = first + static_cast<int32_t>(random() % spec.life);
+    BufferSpec b = Buffer(16 * (1 + random() % spec.granules), first, last);
     if (!plain) {
       if (random() % 4 == 0) b.bytes = random() % (16 * spec.granules);
       b.alignment = uint64_t{1} << random() % 8;

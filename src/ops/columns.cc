@@ -145,6 +145,6 @@ static_assert(SortedUnique(kOps));
 
 }  // namespace
 
-Span<const Op> ColumnsOps() { return kOps; }
+Span<const Op> ColumnsOps() { return SelectedRows<kOps>(); }
 
 }  // namespace rushlight::ops

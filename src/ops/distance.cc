@@ -183,6 +183,6 @@ static_assert(SortedUnique(kOps));
 
 }  // namespace
 
-Span<const Op> DistanceOps() { return kOps; }
+Span<const Op> DistanceOps() { return SelectedRows<kOps>(); }
 
 }  // namespace rushlight::ops

@@ -102,6 +102,6 @@ static_assert(SortedUnique(kOps));
 
 }  // namespace
 
-Span<const Op> IndexingOps() { return kOps; }
+Span<const Op> IndexingOps() { return SelectedRows<kOps>(); }
 
 }  // namespace rushlight::ops

@@ -103,6 +103,6 @@ static_assert(SortedUnique(kOps));
 
 }  // namespace
 
-Span<const Op> LogicOps() { return kOps; }
+Span<const Op> LogicOps() { return SelectedRows<kOps>(); }
 
 }  // namespace rushlight::ops

@@ -208,6 +208,6 @@ static_assert(SortedUnique(kOps));
 
 }  // namespace
 
-Span<const Op> MaskedOps() { return kOps; }
+Span<const Op> MaskedOps() { return SelectedRows<kOps>(); }
 
 }  // namespace rushlight::ops

@@ -315,6 +315,6 @@ static_assert(SortedUnique(kOps));
 
 }  // namespace
 
-Span<const Op> NormOps() { return kOps; }
+Span<const Op> NormOps() { return SelectedRows<kOps>(); }
 
 }  // namespace rushlight::ops

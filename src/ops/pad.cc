@@ -221,6 +221,6 @@ static_assert(SortedUnique(kOps));
 
 }  // namespace
 
-Span<const Op> PadOps() { return kOps; }
+Span<const Op> PadOps() { return SelectedRows<kOps>(); }
 
 }  // namespace rushlight::ops

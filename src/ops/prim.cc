@@ -428,6 +428,6 @@ static_assert(SortedUnique(kOps));
 
 }  // namespace
 
-Span<const Op> PrimOps() { return kOps; }
+Span<const Op> PrimOps() { return SelectedRows<kOps>(); }
 
 }  // namespace rushlight::ops

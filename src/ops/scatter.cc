@@ -215,6 +215,6 @@ static_assert(SortedUnique(kOps));
 
 }  // namespace
 
-Span<const Op> ScatterOps() { return kOps; }
+Span<const Op> ScatterOps() { return SelectedRows<kOps>(); }
 
 }  // namespace rushlight::ops

@@ -115,6 +115,6 @@ static_assert(SortedUnique(kOps));
 
 }  // namespace
 
-Span<const Op> SearchOps() { return kOps; }
+Span<const Op> SearchOps() { return SelectedRows<kOps>(); }
 
 }  // namespace rushlight::ops

@@ -182,6 +182,6 @@ static_assert(SortedUnique(kOps));
 
 }  // namespace
 
-Span<const Op> SortOps() { return kOps; }
+Span<const Op> SortOps() { return SelectedRows<kOps>(); }
 
 }  // namespace rushlight::ops

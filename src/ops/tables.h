@@ -5,6 +5,7 @@
 #pragma once
 
 #include "rushlight/ops.h"
+#include "src/ops/selection.h"  // SelectedRows
 
 namespace rushlight::ops {
 

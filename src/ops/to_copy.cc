@@ -76,6 +76,6 @@ static_assert(SortedUnique(kOps));
 
 }  // namespace
 
-Span<const Op> ToCopyOps() { return kOps; }
+Span<const Op> ToCopyOps() { return SelectedRows<kOps>(); }
 
 }  // namespace rushlight::ops

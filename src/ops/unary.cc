@@ -81,6 +81,6 @@ static_assert(SortedUnique(kOps));
 
 }  // namespace
 
-Span<const Op> UnaryOps() { return kOps; }
+Span<const Op> UnaryOps() { return SelectedRows<kOps>(); }
 
 }  // namespace rushlight::ops

@@ -25,7 +25,7 @@ constexpr size_t kDims = 2;
 
 // The sizes of the output and, where they were given, the scales.
 struct Target {
-  int64_t size[kDims];
+  int64_t size[kDims] = {0, 0};
   double scale[kDims] = {0, 0};
 };
 
@@ -208,6 +208,6 @@ static_assert(SortedUnique(kOps));
 
 }  // namespace
 
-Span<const Op> UpsampleOps() { return kOps; }
+Span<const Op> UpsampleOps() { return SelectedRows<kOps>(); }
 
 }  // namespace rushlight::ops

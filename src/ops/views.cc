@@ -124,6 +124,6 @@ static_assert(SortedUnique(kOps));
 
 }  // namespace
 
-Span<const Op> ViewOps() { return kOps; }
+Span<const Op> ViewOps() { return SelectedRows<kOps>(); }
 
 }  // namespace rushlight::ops

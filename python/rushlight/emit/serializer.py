@@ -10,8 +10,8 @@ import torch
 
 from rushlight import _native
 from rushlight.emit.emitter import DTYPE_NUMBER
-from rushlight.emit.obstacles import source_of
 from rushlight.emit.values import Constant, ListValue, MethodIR, ScalarValue, TensorValue, Value
+from rushlight.obstacles import source_of
 
 DEBUG_KEY = "rushlight.debug"
 

@@ -114,7 +114,9 @@ def expect_equal(actual, expected, what: str = "", tolerance=None) -> None:
         assert a.dtype == e.dtype, f"{where}: {a.dtype}, expected {e.dtype}"
         assert a.shape == e.shape, f"{where}: {tuple(a.shape)}, expected {tuple(e.shape)}"
         rtol, atol = tolerance or TOLERANCE.get(e.dtype, (0, 0))
-        torch.testing.assert_close(a, e, rtol=rtol, atol=atol, equal_nan=True, msg=lambda m, w=where: f"{w}: {m}")
+        torch.testing.assert_close(
+            a, e, rtol=rtol, atol=atol, equal_nan=True, msg=lambda m, w=where: f"{w}: {m}"
+        )
 
 
 def nodes_of(program, target, method: str = "forward") -> list[torch.fx.Node]:

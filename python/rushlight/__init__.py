@@ -20,8 +20,8 @@ __version__ = "0.1.0"
 _COMPILER = {
     "compile": "rushlight.compiler",
     "explain": "rushlight.compiler",
-    "CompileError": "rushlight.emit.obstacles",
-    "Obstacle": "rushlight.emit.obstacles",
+    "CompileError": "rushlight.obstacles",
+    "Obstacle": "rushlight.obstacles",
     "to_edge": "rushlight.program",
     "to_edge_transform_and_lower": "rushlight.program",
     "EdgeCompileConfig": "rushlight.program",

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch.export import ExportedProgram
 
-from rushlight.emit.obstacles import CompileError, Obstacle
+from rushlight.obstacles import CompileError, Obstacle
 from rushlight.program import (
     EdgeProgramManager,
     ExecutorchBackendConfig,

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from torch.export import ExportedProgram
 from torch.export.graph_signature import InputKind, OutputKind
@@ -24,7 +24,6 @@ from rushlight.dialect.edge import to_edge_program
 from rushlight.dialect.symbolic import Bounds
 from rushlight.dialect.verifier import make_program
 from rushlight.emit.emitter import Emitter
-from rushlight.emit.obstacles import CompileError, Obstacle, where
 from rushlight.emit.serializer import DEBUG_KEY, MethodSerializer, constant_method, debug_info
 from rushlight.emit.values import STATE, MethodIR
 from rushlight.export.importer import copy_graph_module, tensor_of
@@ -37,6 +36,7 @@ from rushlight.memory.planning import (
     plan_memory,
     verify_plan,
 )
+from rushlight.obstacles import CompileError, Obstacle, where
 from rushlight.passes.base import input_specs, run_passes
 from rushlight.passes.pipeline import portable_passes
 from rushlight.passes.remove_unread_state import remove_unread_state
@@ -206,21 +206,15 @@ def to_edge_transform_and_lower(
     """to_edge, then users' passes, then each partitioner in order, in one call.  Passes and partitioners
     are lists, or dicts of lists by method.  `named_data`: bytes that travel in the file, by key."""
     preserve = frozenset(compile_config.preserve_ops if compile_config else ())
-    edge = {}
+    edge, obstacles = {}, []
     for name, program in _named(programs).items():
-        wanted, conditions = set(preserve), []
-        for p in _partitioners(_per_method(partitioner, name)):
-            ops, condition = p.ops_to_not_decompose(program)
-            if condition is None:
-                wanted |= set(ops)
-            else:
-                conditions.append((frozenset(ops), condition))
-        keep = (
-            (lambda node, c=conditions: any(node.target in ops and test(node) for ops, test in c))
-            if conditions
-            else None
-        )
-        edge[name] = to_edge_program(program, preserve=frozenset(wanted), keep=keep)
+        whole, keep = _kept_whole(program, _partitioners(_per_method(partitioner, name)))
+        try:
+            edge[name] = to_edge_program(program, preserve=preserve | whole, keep=keep)
+        except CompileError as error:
+            obstacles.extend(replace(o, method=name) for o in error.obstacles)
+    if obstacles:
+        raise CompileError(obstacles)
     remove_unread_state(edge.values())
     manager = EdgeProgramManager(edge, constant_methods, named_data)
     if transform_passes:
@@ -228,6 +222,22 @@ def to_edge_transform_and_lower(
     if partitioner:
         manager = manager.to_backend(partitioner)
     return manager
+
+
+def _kept_whole(program: ExportedProgram, partitioners: list[Partitioner]):
+    """What partitioners ask to_edge not to decompose: operators, and a test for the nodes of others."""
+    operators, conditions = set(), []
+    for p in partitioners:
+        ops, condition = p.ops_to_not_decompose(program)
+        if condition is None:
+            operators |= set(ops)
+        else:
+            conditions.append((frozenset(ops), condition))
+
+    def keep(node) -> bool:
+        return any(node.target in ops and condition(node) for ops, condition in conditions)
+
+    return frozenset(operators), keep
 
 
 class ExecutorchProgramManager:
@@ -281,7 +291,7 @@ class ExecutorchProgramManager:
             options = _EmitOptions(self._options(name), self._config.external_constants)
             emitter = Emitter(name, program, Bounds(dict(program.range_constraints)), options)
             methods.append(emitter.run())
-            obstacles.extend(emitter.obstacles)
+            obstacles.extend(replace(o, method=name) for o in emitter.obstacles)
         if obstacles:
             raise CompileError(obstacles)
         return methods

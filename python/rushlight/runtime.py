@@ -55,7 +55,9 @@ class Tree:
             return list(args)
         positional, named = (node["children_spec"] for node in self.root["children_spec"])
         names = _keys(self.root["children_spec"][1])
-        takes = f"the method takes {len(positional)} positional arguments" + (f" and {names}" if names else "")
+        takes = f"the method takes {len(positional)} positional arguments" + (
+            f" and {names}" if names else ""
+        )
         if len(args) < len(positional):
             raise TypeError(f"{len(args)} positional arguments given; {takes}")
         by_position = dict(zip(names, args[len(positional) :], strict=False))

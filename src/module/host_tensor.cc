@@ -37,9 +37,9 @@ HostTensor HostTensor::View(DType dtype, std::vector<int32_t> sizes, void* data,
 }
 
 HostTensor HostTensor::CopyOf(const Tensor& tensor) {
-  const auto order = tensor.dim_order();
-  HostTensor t(tensor.dtype(), {tensor.sizes().begin(), tensor.sizes().end()},
-               {order.begin(), order.end()});
+  // Named, because braces would be a list of values.
+  std::vector<uint8_t> order(tensor.dim_order().begin(), tensor.dim_order().end());
+  HostTensor t(tensor.dtype(), {tensor.sizes().begin(), tensor.sizes().end()}, std::move(order));
   if (tensor.nbytes() > 0) std::memcpy(t.tensor().raw(), tensor.raw(), tensor.nbytes());
   return t;
 }

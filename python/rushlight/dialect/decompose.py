@@ -16,11 +16,13 @@ from dataclasses import dataclass, field
 
 import torch
 from torch import fx
+from torch._dispatch.python import enable_python_dispatcher
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
+from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
 from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from rushlight.dialect.symbolic import SizeBuilder, expr_of, is_symbolic
+from rushlight.dialect.symbolic import GuardError, SizeBuilder, expr_of, is_symbolic, no_new_guards
 
 Table = dict[torch._ops.OpOverload, Callable]
 
@@ -72,8 +74,11 @@ class _Recorder(TorchDispatchMode):
                 result = func.decompose(*args, **kwargs)
             if result is not NotImplemented:
                 return result
-        if func in _SAME_TENSOR:
-            return args[0]
+        if func in _SAME_TENSOR:  # PyTorch insists on another object
+            same = args[0].detach()
+            self._alive.append(same)
+            self._refs[id(same)] = self.refer(args[0])
+            return same
         out = func(*args, **kwargs)
         if not any(isinstance(t, (torch.Tensor, torch.SymInt)) for t in pytree.tree_leaves(out)):
             return out
@@ -179,6 +184,7 @@ class Decomposer:
         return self._templates[key]
 
     def _trace(self, target, values, spec, fake_mode) -> _Template | None:
+        """None: the operator stays whole."""
         # Each input is a tensor of its own, even where the node takes one tensor twice.
         with fake_mode:
             inputs = [v.detach() for v in values if isinstance(v, torch.Tensor)]
@@ -186,14 +192,13 @@ class Decomposer:
         filled = [next(supply) if isinstance(v, torch.Tensor) else v for v in values]
         args, kwargs = pytree.tree_unflatten(filled, spec)
         recorder = _Recorder(self.table, inputs)
-        with fake_mode, torch.no_grad():
-            decomposition = self.table.get(target)
-            with recorder:
-                result = (
-                    decomposition(*args, **kwargs)
-                    if decomposition is not None
-                    else target.decompose(*args, **kwargs)
-                )
+        decomposition = self.table.get(target, target.decompose)
+        try:
+            # The dispatcher prefers Python's decompositions, which take sizes as symbols.
+            with fake_mode, torch.no_grad(), enable_python_dispatcher(), no_new_guards(fake_mode), recorder:
+                result = decomposition(*args, **kwargs)
+        except (_NotTraceable, GuardError, GuardOnDataDependentSymNode):
+            return None  # it would be right for some sizes only
         if result is NotImplemented:
             return None
         recorder.template.result = recorder.refer(result)

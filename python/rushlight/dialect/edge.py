@@ -21,6 +21,7 @@ from rushlight.dialect.decompose import Decomposer, core_aten_table
 from rushlight.dialect.functionalize import functionalize
 from rushlight.dialect.verifier import make_program
 from rushlight.export.importer import import_program
+from rushlight.obstacles import CompileError, Obstacle
 from rushlight.passes.base import graph_modules, refresh_outputs, run_passes
 from rushlight.passes.decompose_composites import COMPOSITES
 from rushlight.passes.pipeline import edge_passes
@@ -37,7 +38,7 @@ def to_edge_program(
     program: ExportedProgram,
     *,
     preserve: frozenset = frozenset(),
-    keep: Callable[[fx.Node], bool] | None = None,
+    keep: Callable[[fx.Node], bool] = lambda node: False,
 ) -> ExportedProgram:
     """The edge dialect form of an exported program, which stays as it is.  Operators in `preserve`,
     and nodes that `keep` accepts, are not decomposed."""
@@ -45,13 +46,13 @@ def to_edge_program(
     whole = COMPOSITES | preserve
     decomposer = Decomposer(
         core_aten_table(without=whole),
-        lambda node: node.target in whole or (keep is not None and keep(node)),
+        lambda node: node.target in whole or keep(node),
     )
     for m in graph_modules(module):
         decomposer.run(m.graph)
     for m in graph_modules(module):
         if m is not module and functionalize(m.graph):
-            raise NotImplementedError("a branch or loop body writes to a tensor from outside")
+            raise CompileError([Obstacle("a branch or loop body writes to a tensor from outside")])
     final = functionalize(module.graph)
     _add_mutation_outputs(module, signature, final)
     refresh_outputs(module.graph, signature)

@@ -15,14 +15,9 @@ from torch import fx
 
 from rushlight.dialect.decompose import fake_mode_of, inherit
 from rushlight.dialect.symbolic import SizeBuilder, has_symbols
+from rushlight.obstacles import cannot
 
 aten = torch.ops.aten
-
-
-class FunctionalizationError(Exception):
-    def __init__(self, node: fx.Node, why: str):
-        self.node = node
-        super().__init__(f"{node.format_node()}: {why}")
 
 
 def functionalize(graph: fx.Graph) -> dict[fx.Node, fx.Node]:
@@ -46,7 +41,7 @@ def _split_into_slices(graph: fx.Graph) -> None:
             starts.append(start)
             start = size + start if isinstance(start, int) and isinstance(size, int) else None
             if start is None:
-                raise FunctionalizationError(node, "parts of symbolic sizes beside mutation")
+                raise cannot(node, "writing to tensors beside parts of symbolic sizes")
         for part in list(node.users):
             i = part.args[1]
             with graph.inserting_before(part):
@@ -164,10 +159,10 @@ class _Functionalizer:
 
     def _write(self, node: fx.Node, written: list[fx.Node]) -> None:
         if len(written) != 1:
-            raise FunctionalizationError(node, "writes to several tensors")
+            raise cannot(node, f"{node.target} writes to several tensors")
         member = self.members.get(written[0])
         if member is None:
-            raise FunctionalizationError(node, "writes to a tensor of unknown origin")
+            raise cannot(node, f"{node.target} writes to a tensor of unknown origin")
         functional = _functional_variant(node)
         new_args = fx.map_arg(node.args, lambda n: self._refreshed(n, node))
         new_kwargs = fx.map_arg(node.kwargs, lambda n: self._refreshed(n, node))
@@ -211,7 +206,12 @@ class _Functionalizer:
             for i, d in enumerate(rest[0]):
                 inverse[d % rank] = i
             return self._call(aten.permute.default, (value, inverse), {}, base.meta["val"], view)
-        if target in (
+        whole = (
+            target is aten.expand.default
+            and not has_symbols(view.meta["val"])
+            and (view.meta["val"].numel() == base.meta["val"].numel())
+        )
+        if whole or target in (
             aten.view.default,
             aten.unsqueeze.default,
             aten.squeeze.dims,
@@ -223,8 +223,7 @@ class _Functionalizer:
             return self._call(aten.view.default, (value, shape), {}, base.meta["val"], view)
         if target is aten.as_strided.default and not has_symbols(base.meta["val"]):
             return self._strided_inverse(view, base, value)
-        raise FunctionalizationError(view, "a write through this view cannot be expressed without mutation")
-
+        raise cannot(view, f"a write through this view ({target}) cannot be expressed without mutation")
 
     def _strided_inverse(self, view: fx.Node, base: fx.Node, value: fx.Node) -> fx.Node:
         """The elements that a strided view shows are found by taking the same view of their positions."""
@@ -254,4 +253,4 @@ def _functional_variant(node: fx.Node) -> torch._ops.OpOverload:
             op = getattr(packet, overload)
             if [(a.name, str(a.type)) for a in op._schema.arguments] == wanted:
                 return op
-    raise FunctionalizationError(node, "this operator has no functional form")
+    raise cannot(node, f"{node.target} has no functional form")

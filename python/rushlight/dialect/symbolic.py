@@ -7,12 +7,15 @@ A size in a graph is an int, a torch.SymInt (as `meta["val"]`), or the sympy exp
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import operator
 from collections.abc import Callable, Iterable
 
 import sympy
 import torch
 from torch import fx
+from torch.fx.experimental.symbolic_shapes import _ShapeEnvGuardError as GuardError
 from torch.utils._sympy.interp import sympy_interp
 from torch.utils._sympy.numbers import int_oo
 from torch.utils._sympy.reference import PythonReferenceAnalysis
@@ -45,6 +48,13 @@ def has_symbols(tensor: torch.Tensor) -> bool:
     return any(is_symbolic(s) for s in tensor.shape)
 
 
+def no_new_guards(fake_mode):
+    """A context in which code that would look at a symbolic size, and so be right for the example's size
+    only, raises GuardError."""
+    environment = fake_mode.shape_env
+    return contextlib.nullcontext() if environment is None else environment.error_on_new_guards()
+
+
 class Bounds:
     """Upper bounds of sizes, given the range of each symbol (inclusive)."""
 
@@ -72,6 +82,14 @@ class Bounds:
         if not upper.is_Integer or upper >= int(1e18):
             raise UnboundedError(expr, unbounded or expr.free_symbols)
         return int(upper)
+
+
+class _Arithmetic(PythonReferenceAnalysis):
+    """Python's arithmetic, in the operators that programs have."""
+
+    @staticmethod
+    def pow_by_natural(a, b):
+        return functools.reduce(operator.mul, [a] * int(b)) if b else 1
 
 
 class SizeBuilder:
@@ -119,7 +137,7 @@ class SizeBuilder:
         tracer = fx.proxy.GraphAppendingTracer(self.graph)
         env = {s: fx.Proxy(self._symbol(s), tracer) for s in expr.free_symbols}
         before = set(self.graph.nodes)
-        result = sympy_interp(PythonReferenceAnalysis, env, expr).node
+        result = sympy_interp(_Arithmetic, env, expr).node
         for node in self.graph.nodes:
             if node not in before:
                 node.meta["val"] = _evaluate(node)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
 import torch
 from torch import fx
@@ -21,9 +22,15 @@ from torch.export.graph_signature import ConstantArgument, InputKind, OutputKind
 from torch.utils import _pytree as pytree
 
 from rushlight.delegates.backend import call_delegate
-from rushlight.dialect.symbolic import SIZE_OPERATORS, Bounds, UnboundedError, expr_of, has_symbols, is_symbolic
+from rushlight.dialect.symbolic import (
+    SIZE_OPERATORS,
+    Bounds,
+    UnboundedError,
+    expr_of,
+    has_symbols,
+    is_symbolic,
+)
 from rushlight.emit import control_flow
-from rushlight.emit.obstacles import Obstacle, where
 from rushlight.emit.out_variants import out_variant
 from rushlight.emit.values import (
     STATE,
@@ -38,6 +45,7 @@ from rushlight.emit.values import (
     Value,
 )
 from rushlight.export.importer import tensor_of
+from rushlight.obstacles import CompileError, Obstacle, cannot, where
 from rushlight.passes.base import input_specs
 
 aten = torch.ops.aten
@@ -61,14 +69,6 @@ _RESHAPES = {
     aten.alias.default,
     aten.detach.default,
 }
-
-
-class EmitError(Exception):
-    """A node cannot be emitted; `obstacle` says why."""
-
-    def __init__(self, node: fx.Node | None, what: str, advice: str = ""):
-        self.obstacle = Obstacle(what, where(node), advice)
-        super().__init__(str(self.obstacle))
 
 
 def order_of(value: torch.Tensor) -> tuple[int, ...]:
@@ -162,11 +162,8 @@ class Emitter:
             if node.op == "call_function":
                 try:
                     env[node] = self._call(node, env, in_place)
-                except EmitError as error:
-                    self.obstacles.append(error.obstacle)
-                    env[node] = self._stand_in(node)
-                except UnboundedError as error:
-                    self._unbounded(node, error)
+                except (CompileError, UnboundedError) as error:
+                    self._report(node, error)
                     env[node] = self._stand_in(node)
             elif node.op == "get_attr":
                 attribute = getattr(graph.owning_module, node.target)
@@ -174,7 +171,10 @@ class Emitter:
                     self.constant_tensor(attribute) if isinstance(attribute, torch.Tensor) else attribute
                 )
 
-    def _unbounded(self, node: fx.Node, error: UnboundedError) -> None:
+    def _report(self, node: fx.Node, error: CompileError | UnboundedError) -> None:
+        if isinstance(error, CompileError):
+            self.obstacles.extend(o if o.where else replace(o, where=where(node)) for o in error.obstacles)
+            return
         self.obstacles.append(
             Obstacle(
                 str(error),
@@ -244,7 +244,7 @@ class Emitter:
             dynamic=has_symbols(value),
         )
         if value.dtype not in DTYPE_NUMBER:
-            raise EmitError(None, f"dtype {value.dtype} has no place in a program file")
+            raise cannot(None, f"dtype {value.dtype} has no place in a program file")
         tensor.storage = Storage(tensor.nbytes) if storage is None else storage
         return self._add(tensor)
 
@@ -295,8 +295,8 @@ class Emitter:
             if bool((real != 0).any()):
                 tensor.constant = real.detach().contiguous()
             return tensor
-        except UnboundedError as error:
-            self._unbounded(node, error)
+        except (CompileError, UnboundedError) as error:
+            self._report(node, error)
             return self._stand_in(node)
 
     # ---------------------------------------------------------------------------------------------
@@ -395,7 +395,7 @@ class Emitter:
         if target is call_delegate:
             return self._delegate(node, env)
         if not isinstance(target, torch._ops.OpOverload):
-            raise EmitError(node, f"{target} has no form in a program file")
+            raise cannot(node, f"{target} has no form in a program file")
         if target is aten.sym_size.int:
             return self._sym_size(node, env)
         if target in (aten.sym_numel.default, aten._local_scalar_dense.default):
@@ -510,7 +510,7 @@ class Emitter:
                 value = self._env[source]
                 self.kernel("aten::sym_size.int", [value, self.constant(d), out], reads=[value], node=node)
                 return out
-        raise EmitError(node, f"size {size} cannot be computed here")
+        raise cannot(node, f"size {size} cannot be computed here")
 
     def _contiguous_block(self, node: fx.Node, env) -> TensorValue | None:
         """A slice or selection that is one block of planned memory: a tensor at an offset."""
@@ -579,7 +579,7 @@ class Emitter:
     def _operator(self, node: fx.Node, env, in_place: _InPlace | None):
         op = node.target
         if op is aten.as_strided.default and not node.args[0].meta["val"].is_contiguous():
-            raise EmitError(node, "as_strided looks at memory of which this view is not the whole")
+            raise cannot(node, "as_strided looks at memory of which this view is not the whole")
         given = {}
         for i, a in enumerate(op._schema.arguments):
             if i < len(node.args):
@@ -594,7 +594,7 @@ class Emitter:
             return self._index_put_in_place(node, given, env, env[buffer])
         variant = out_variant(op)
         if variant is None:
-            raise EmitError(
+            raise cannot(
                 node,
                 f"operator {op} has no out variant",
                 "register one with torch.library (name.out), with a kernel of the same name in the runtime",
@@ -623,9 +623,7 @@ class Emitter:
         values = [value] if isinstance(value, torch.Tensor) else list(value)
         tensors = [v for v in values if isinstance(v, torch.Tensor)]
         if len(tensors) < variant.outputs and not variant.is_list:
-            raise EmitError(
-                node, f"operator {node.target} returns {len(tensors)} of {variant.outputs} tensors"
-            )
+            raise cannot(node, f"operator {node.target} returns {len(tensors)} of {variant.outputs} tensors")
         return [
             self.tensor(v, order=order if order is not None and len(order) == v.dim() else None)
             for v in tensors

@@ -11,8 +11,8 @@ from torch.utils import _pytree as pytree
 
 from rushlight import _native
 from rushlight.emit.emitter import DTYPE_NUMBER
-from rushlight.emit.obstacles import source_of
 from rushlight.emit.values import Constant, ListValue, MethodIR, ScalarValue, TensorValue, Value
+from rushlight.obstacles import source_of
 
 DEBUG_KEY = "rushlight.debug"
 

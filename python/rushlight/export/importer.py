@@ -18,6 +18,8 @@ from torch import fx
 from torch.export import ExportedProgram
 from torch.export.graph_signature import ExportGraphSignature, InputKind, InputSpec, OutputKind
 
+from rushlight.obstacles import cannot
+
 aten = torch.ops.aten
 
 _ASSERTIONS = {
@@ -75,9 +77,10 @@ def _open_wrappers(module: fx.GraphModule) -> None:
         if position is None:
             continue
         if node.target is torch.ops.higher_order.wrap_with_autocast and node.args[2]:
-            raise NotImplementedError(
-                "autocast is enabled inside the model: call the model outside torch.autocast, or "
-                "convert it with model.to(dtype)"
+            raise cannot(
+                node,
+                "autocast is enabled inside the model",
+                "call the model outside torch.autocast, or convert it with model.to(dtype)",
             )
         body = getattr(module, node.args[position].target)
         _open_wrappers(body)
@@ -99,7 +102,7 @@ def _inline(graph: fx.Graph, node: fx.Node, body: fx.Graph, arguments) -> None:
             mapping[inner].meta = dict(inner.meta)
     for user in list(node.users):
         if user.target is not operator.getitem:
-            raise NotImplementedError(f"unexpected use of {node}: {user.format_node()}")
+            raise cannot(user, f"unexpected use of the results of {node.target}")
         user.replace_all_uses_with(results[user.args[1]])
         graph.erase_node(user)
     graph.erase_node(node)

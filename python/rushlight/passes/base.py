@@ -31,6 +31,7 @@ from torch.fx.passes.infra.pass_base import PassResult
 from rushlight.dialect.decompose import fake_mode_of
 from rushlight.dialect.symbolic import has_symbols
 from rushlight.export.importer import tensor_of
+from rushlight.obstacles import CompileError
 
 __all__ = ["GraphPass", "Pass", "PassError", "PassResult", "run_passes"]
 
@@ -116,6 +117,8 @@ def run_passes(program: ExportedProgram, passes: Iterable, *, verify: bool = Fal
             p.ensures(program)
             if verify:
                 program.validate()
+        except CompileError:
+            raise
         except Exception as error:
             raise PassError(f"pass {p.name}: {error}") from error
 

@@ -10,6 +10,7 @@ from torch.export import ExportedProgram
 
 from rushlight.dialect.attention import attend, decompose_sdpa
 from rushlight.dialect.decompose import Decomposer, core_aten_table
+from rushlight.dialect.functionalize import functionalize
 from rushlight.passes.base import Pass, graph_modules
 
 aten = torch.ops.aten
@@ -44,5 +45,7 @@ class DecomposeComposites(Pass):
         decomposer = Decomposer(core_aten_table(_TABLE, without=_PORTABLE), _keep)
         modified = False
         for module in graph_modules(program.graph_module):
-            modified |= decomposer.run(module.graph)
+            if decomposer.run(module.graph):
+                functionalize(module.graph)  # PyTorch's own rms_norm works in place
+                modified = True
         return modified

@@ -80,7 +80,9 @@ def _dtype_beside(tensors: list[torch.Tensor], number) -> torch.dtype:
     """The dtype of a number as a tensor, such that it takes part in promotion as the number did: by its
     kind only."""
     kind = {torch.SymInt: 1, torch.SymFloat: 1.0, torch.SymBool: True}.get(type(number), number)
-    return torch.result_type(functools.reduce(_promoted, tensors), kind) if tensors else torch.tensor(kind).dtype
+    return (
+        torch.result_type(functools.reduce(_promoted, tensors), kind) if tensors else torch.tensor(kind).dtype
+    )
 
 
 def _promoted(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:

@@ -41,6 +41,11 @@ class CompileError(Exception):
         super().__init__(heading + "\n".join(str(o) for o in self.obstacles))
 
 
+def cannot(node: fx.Node | None, what: str, advice: str = "") -> CompileError:
+    """The error for one node."""
+    return CompileError([Obstacle(what, where(node), advice)])
+
+
 _FRAME = re.compile(r'^\s*File "(?P<file>.+?)", line (?P<line>\d+)(?:, in (?P<function>.*))?$')
 
 

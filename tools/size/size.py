@@ -41,11 +41,11 @@ TARGETS = [
 
 # Symbols, mangled, that nothing may refer to nor define.
 FORBIDDEN = {
-    "the heap": r"malloc|calloc|realloc|free|(aligned_|memory_|posix_mem)?(alloc|align)|strdup|_Zn[aw].*|_Zd[al].*",
-    "exceptions": r"__cxa_(throw|rethrow|allocate_exception|begin_catch|end_catch|.*_unexpected)|_Unwind_.*"
+    "the heap": r"([mc]|re|aligned_)alloc|free|(posix_)?memalign|strn?dup|_Zn[aw].*|_Zd[al].*",
+    "exceptions": r"__cxa_(throw|rethrow|allocate_exception|begin_catch|end_catch)|_Unwind_.*"
     r"|__gxx_personality_.*|__aeabi_unwind_.*|_ZSt\d+__throw_.*",
     "type information": r"_ZT[IS].*|__dynamic_cast",
-    "code before or after main": r"_GLOBAL__(sub_)?[ID]_.*|__cxa_atexit|atexit|__aeabi_atexit|_ZSt.*ios_base4Init.*",
+    "code before or after main": r"_GLOBAL__(sub_)?[ID]_.*|(__cxa_|__aeabi_)?atexit|_ZNSt8ios_base4Init.*",
 }
 WITHOUT_SYSTEM = {
     "files and the console": r"f?open|f?close|f?read|f?write|v?[fs]?n?printf|puts|fputs|putchar|exit|abort",

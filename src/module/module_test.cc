@@ -105,7 +105,9 @@ class TemporaryFile {
     path_ = testing::TempDir() + "rushlight_" + test->name() + std::to_string(count++);
     std::FILE* file = std::fopen(path_.c_str(), "wb");
     EXPECT_NE(file, nullptr) << path_;
-    EXPECT_EQ(std::fwrite(bytes.data(), 1, bytes.size(), file), bytes.size());
+    if (!bytes.empty()) {
+      EXPECT_EQ(std::fwrite(bytes.data(), 1, bytes.size(), file), bytes.size());
+    }
     std::fclose(file);
   }
   ~TemporaryFile() { std::remove(path_.c_str()); }

@@ -272,8 +272,8 @@ class TwoDynamicDims(nn.Module):
 
     def forward(self, x):
         b, s, _ = x.shape
-        y = self.layer(x).reshape(b * s, 5)
-        return y.softmax(0), y.view(b, s, 5).transpose(1, 2).mean(1), x.new_full((b, 2), s)
+        y = self.layer(x)
+        return y.reshape(b * s, 5).softmax(0), y.transpose(1, 2).mean(1), x.new_full((b, 2), s)
 
 
 @program((randn(3, 2), randn(6, 2)), (randn(2, 2), randn(4, 2)), (randn(6, 2), randn(12, 2)),

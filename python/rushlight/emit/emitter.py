@@ -32,6 +32,7 @@ from rushlight.dialect.symbolic import (
 )
 from rushlight.emit import control_flow
 from rushlight.emit.out_variants import out_variant
+from rushlight.emit.trees import tree_text
 from rushlight.emit.values import (
     STATE,
     Constant,
@@ -146,7 +147,8 @@ class Emitter:
             if spec.kind in (OutputKind.USER_OUTPUT, OutputKind.LOSS_OUTPUT):
                 self.method.outputs.append(self._output(out, env, overwritten))
         self._write_back(pending, overwritten)
-        self._trees()
+        spec = self.program.call_spec
+        self.method.input_tree, self.method.output_tree = tree_text(spec.in_spec), tree_text(spec.out_spec)
         return self.method
 
     @contextmanager
@@ -761,16 +763,6 @@ class Emitter:
                 writes=[buffer],
                 node=node,
             )
-
-    def _trees(self) -> None:
-        spec = self.program.call_spec
-        for name, tree in (("input_tree", spec.in_spec), ("output_tree", spec.out_spec)):
-            if tree is None:
-                continue
-            try:
-                setattr(self.method, name, pytree.treespec_dumps(tree))
-            except (NotImplementedError, TypeError, ValueError):
-                pass  # a type that PyTorch cannot write down: callers see a flat list
 
 
 def _changes_order(node: fx.Node) -> bool:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from torch.export import ExportedProgram
 from torch.export.graph_signature import InputKind, OutputKind
@@ -23,9 +24,9 @@ from rushlight.delegates.partitioner import Partitioner
 from rushlight.dialect.edge import to_edge_program
 from rushlight.dialect.symbolic import Bounds
 from rushlight.dialect.verifier import make_program
-from rushlight.emit.emitter import Emitter
+from rushlight.emit.emitter import DTYPE_NUMBER, Emitter, order_of
 from rushlight.emit.serializer import DEBUG_KEY, MethodSerializer, constant_method, debug_info
-from rushlight.emit.values import STATE, MethodIR
+from rushlight.emit.values import STATE, MethodIR, TensorValue
 from rushlight.export.importer import copy_graph_module, tensor_of
 from rushlight.memory.planning import (
     MemoryPlanner,
@@ -66,7 +67,7 @@ class ExecutorchBackendConfig:
     passes                    users' passes, before the library's own
     memory_planning_pass      one, or one for each method by name
     segment_alignment, constant_tensor_alignment    bytes; powers of two
-    external_constants        constants go to a .ptd file, by name
+    external_constants        constants go to a .ptd file, by name: rushlight.load(..., data_files=[...])
     emit_debug_info           store the source line of each instruction
     extra_operators           names of operators that the application's own tables have
     extra_delegates           the same for delegates
@@ -252,6 +253,7 @@ class ExecutorchProgramManager:
         _mark_shared_state(self._programs)
         methods = self._emit()
         self._plan(methods)
+        self._data = _external_data(methods, config.segment_alignment)
         self._serialize(methods, constant_methods, named_data)
         self._check(methods)
 
@@ -272,11 +274,19 @@ class ExecutorchProgramManager:
         return self._buffer
 
     def save(self, path) -> None:
-        """Writes the program file, weights straight from their tensors."""
+        """Writes the program file, weights straight from their tensors.  External constants go to a .ptd
+        file of the same name beside it."""
         self._builder.write_file(str(path))
+        if self._data is not None:
+            self._data.write_file(str(Path(path).with_suffix(".ptd")))
 
     def write_to_file(self, file) -> None:
         file.write(self.buffer)
+
+    def write_tensor_data_to_file(self, directory) -> None:
+        """Writes the external constants, if there are any, to _default_external_constant.ptd."""
+        if self._data is not None:
+            self._data.write_file(str(Path(directory) / "_default_external_constant.ptd"))
 
     # -- How it is made --
 
@@ -407,6 +417,32 @@ def _buffer(program: ExportedProgram, target: str):
     raise KeyError(target)
 
 
+def _external_data(methods: list[MethodIR], alignment: int) -> _native.DataFileBuilder | None:
+    """The .ptd file of the constants that have external names.  Constants of several methods may share a
+    name by chance (what the compiler folded): then all but the first get another."""
+    data, tensors = _native.DataFileBuilder(alignment), {}
+    for method in methods:
+        for value in method.values:
+            if not isinstance(value, TensorValue) or not value.external_name:
+                continue
+            tensor = value.constant
+            if tensors.setdefault(value.external_name, tensor).data_ptr() != tensor.data_ptr():
+                value.external_name = f"{method.name}.{value.external_name}"
+                tensors[value.external_name] = tensor
+    for name, tensor in tensors.items():
+        order = list(order_of(tensor))
+        data.add_tensor(
+            name,
+            tensor.data_ptr(),
+            tensor.nbytes,
+            tensor,
+            DTYPE_NUMBER[tensor.dtype],
+            list(tensor.shape),
+            order,
+        )
+    return data if tensors else None
+
+
 def _place_state(methods: list[MethodIR], storages: list[list]) -> None:
     """Gives state of the same name the same place in every method."""
     places: dict[str, tuple[int, int]] = {}  # name -> offset, bytes
@@ -424,7 +460,8 @@ def _place_state(methods: list[MethodIR], storages: list[list]) -> None:
                 raise CompileError(
                     [
                         Obstacle(
-                            f"buffer {value.name} has {storage.nbytes} bytes in {method.name}, {nbytes} elsewhere"
+                            f"buffer {value.name} has {storage.nbytes} bytes in {method.name}, "
+                            f"{nbytes} elsewhere"
                         )
                     ]
                 )

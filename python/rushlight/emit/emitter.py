@@ -278,7 +278,8 @@ class Emitter:
                 self.obstacles.append(
                     Obstacle(
                         f"input {node.name} is a number that may change from call to call",
-                        advice="pass it as a tensor, torch.tensor(n), and use .item() where a number is needed",
+                        advice="pass it as a tensor, torch.tensor(n), and use .item() where a number is "
+                        "needed",
                     )
                 )
             return self.constant(value if isinstance(value, (int, float, bool, str)) else 0)

@@ -137,7 +137,7 @@ BAD_CALLS = {
     "twice": ((X,), {"x": X, "y": X}, TypeError, "twice"),
     "dtype": ((), {"x": X, "y": X.double()}, rushlight.Error, "float64|Double|f64"),
     "rank": ((), {"x": X, "y": X[0]}, rushlight.Error, "rank|dimension"),
-    "size": ((), {"x": X, "y": X[:, :3]}, rushlight.Error, "size"),
+    "size": ((), {"x": X, "y": X[:, :3]}, rushlight.Error, "input 1 has the size 3 in dimension 1.* 8"),
     "kind": ((), {"x": X, "y": "text"}, Exception, "."),
 }
 
@@ -173,7 +173,7 @@ def test_arrays_of_the_caller():
         torch.testing.assert_close(torch.as_tensor(y), model(X))
         (other,) = method.execute([x])  # it is the program's own memory again
         assert pointer(other) != pointer(given)
-    with pytest.raises(rushlight.Error, match="output 0"):
+    with pytest.raises(rushlight.Error, match="8 elements.*room for 4"):
         method.execute([X], outputs=[torch.zeros(1, 4)])
     with pytest.raises(TypeError, match="output 0 is of float32"):
         method.execute([X], outputs=[torch.zeros(4, 4, dtype=torch.float64)])
@@ -182,7 +182,7 @@ def test_arrays_of_the_caller():
     with pytest.raises(TypeError, match="writable"):
         method.execute([X.numpy()], outputs=[read_only])
     planned = rushlight.load(rushlight.compile(model, (X,)).buffer).method("forward")
-    with pytest.raises(rushlight.Error, match="planned|memory of its own"):
+    with pytest.raises(rushlight.Error, match="method's own"):
         planned.execute([X], outputs=[torch.zeros(2, 4)])
 
 
@@ -296,7 +296,7 @@ def test_a_planner_of_ones_own():
     assert best.memory["forward"].lower_bound[0] <= best.memory["forward"].planned[0]
 
     bad = rushlight.MemoryPlanningPass(memory_planning_algo=all_at_once)
-    with pytest.raises(ValueError, match="overlap"):
+    with pytest.raises(rushlight.CompileError, match="share memory"):
         rushlight.compile(
             case.model(), case.calls[0], config=rushlight.ExecutorchBackendConfig(memory_planning_pass=bad)
         )
@@ -382,7 +382,7 @@ def test_weights_in_a_file_of_their_own(tmp_path):
     compare(model, loaded, [(X,)])
     program.write_tensor_data_to_file(tmp_path)
     assert (tmp_path / "_default_external_constant.ptd").read_bytes() == (tmp_path / "m.ptd").read_bytes()
-    with pytest.raises(rushlight.Error, match="layer.weight|layer.bias|data file"):
+    with pytest.raises(rushlight.Error, match="external data file"):
         rushlight.load(tmp_path / "m.pte")(X)
 
     # Other weights for the same program.
@@ -401,7 +401,7 @@ def test_a_size_out_of_bounds(sizes):
     program = rushlight.compile(case.model(), case.calls[0], dynamic_shapes=case.dynamic_shapes)
     loaded = rushlight.load(program.buffer)
     d, limit = (0, 4) if sizes[0] > 4 else (1, 6)
-    with pytest.raises(rushlight.Error, match=f"input 0.*{sizes[d]}.*{limit}"):
+    with pytest.raises(rushlight.Error, match=f"input 0 has the size {sizes[d]} in dimension {d}.* {limit}$"):
         loaded(torch.zeros(*sizes, 4))
     compare(case.model(), loaded, case.calls)  # and it goes on
 

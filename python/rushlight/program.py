@@ -16,19 +16,20 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from torch.export import ExportedProgram
-from torch.export.graph_signature import InputKind, OutputKind
 
 from rushlight import _native
 from rushlight.delegates.lowering import lower_to_backend
 from rushlight.delegates.partitioner import Partitioner
-from rushlight.dialect.edge import to_edge_program
+from rushlight.dialect.edge import finish_edge_programs, functional_program
+from rushlight.dialect.state import mark_state
 from rushlight.dialect.symbolic import Bounds
 from rushlight.dialect.verifier import make_program
 from rushlight.emit.emitter import DTYPE_NUMBER, Emitter, order_of
 from rushlight.emit.serializer import DEBUG_KEY, MethodSerializer, constant_method, debug_info
 from rushlight.emit.values import STATE, MethodIR, TensorValue
-from rushlight.export.importer import copy_graph_module, tensor_of
+from rushlight.export.importer import copy_graph_module
 from rushlight.memory.planning import (
+    MemoryPlan,
     MemoryPlanner,
     PlanRequest,
     apply_plan,
@@ -38,9 +39,8 @@ from rushlight.memory.planning import (
     verify_plan,
 )
 from rushlight.obstacles import CompileError, Obstacle, where
-from rushlight.passes.base import input_specs, run_passes
+from rushlight.passes.base import run_passes
 from rushlight.passes.pipeline import portable_passes
-from rushlight.passes.remove_unread_state import remove_unread_state
 
 
 @dataclass(frozen=True)
@@ -211,12 +211,12 @@ def to_edge_transform_and_lower(
     for name, program in _named(programs).items():
         whole, keep = _kept_whole(program, _partitioners(_per_method(partitioner, name)))
         try:
-            edge[name] = to_edge_program(program, preserve=preserve | whole, keep=keep)
+            edge[name] = functional_program(program, preserve=preserve | whole, keep=keep)
         except CompileError as error:
             obstacles.extend(replace(o, method=name) for o in error.obstacles)
     if obstacles:
         raise CompileError(obstacles)
-    remove_unread_state(edge.values())
+    finish_edge_programs(edge)
     manager = EdgeProgramManager(edge, constant_methods, named_data)
     if transform_passes:
         manager = manager.transform(transform_passes)
@@ -250,7 +250,7 @@ class ExecutorchProgramManager:
         self.memory: dict[str, MethodMemory] = {}
         self._buffer: bytes | None = None
         self._builder = _native.ProgramBuilder(config.segment_alignment, config.constant_tensor_alignment)
-        _mark_shared_state(self._programs)
+        mark_state(self._programs)
         methods = self._emit()
         self._plan(methods)
         self._data = _external_data(methods, config.segment_alignment)
@@ -315,7 +315,7 @@ class ExecutorchProgramManager:
             planner = self._options(method.name).memory_planning_algo
             plan = (planner or plan_memory)(request)
             if planner is not None:
-                verify_plan(request, plan)
+                _verify_plan(request, plan, method.name)
             apply_plan(storages, plan)
             self._memory_sizes[method.name] = plan.sizes
             self.memory[method.name] = MethodMemory(plan.sizes, lower_bounds(request))
@@ -353,6 +353,8 @@ class ExecutorchProgramManager:
                 name = ".".join(instruction.operator) if instruction.operator else ""
                 if o["reason"] == _native.NO_KERNEL and name in self._config.extra_operators:
                     continue
+            if o["code"] == "ExternalData" and self._data is not None:
+                continue  # it is in the other file
             if o["reason"] == _native.NO_DELEGATE:
                 if any(f"'{d}'" in o["text"] for d in self._config.extra_delegates):
                     continue
@@ -394,27 +396,12 @@ class _EmitOptions:
         return self.memory.alloc_graph_output
 
 
-def _mark_shared_state(programs: dict[str, ExportedProgram]) -> None:
-    """Buffers that any method writes to are state in all methods that have them."""
-    written = {}
-    for program in programs.values():
-        for spec in program.graph_signature.output_specs:
-            if spec.kind == OutputKind.BUFFER_MUTATION:
-                written[spec.target] = _buffer(program, spec.target)
-    for program in programs.values():
-        shared = program.graph_module.meta.setdefault("shared_state", set())
-        for spec in program.graph_signature.input_specs:
-            if spec.kind == InputKind.BUFFER and spec.target in written:
-                tensor = tensor_of(program, spec)
-                if tensor.data_ptr() == written[spec.target].data_ptr():
-                    shared.add(spec.target)
-
-
-def _buffer(program: ExportedProgram, target: str):
-    for spec in input_specs(program).values():
-        if spec.target == target:
-            return tensor_of(program, spec)
-    raise KeyError(target)
+def _verify_plan(request: PlanRequest, plan: MemoryPlan, method: str) -> None:
+    """Refuses what a user's planner answered where it is wrong."""
+    try:
+        verify_plan(request, plan)
+    except (_native.Error, ValueError, TypeError) as error:
+        raise CompileError([Obstacle(f"the memory plan is wrong: {error}", method=method)]) from error
 
 
 def _external_data(methods: list[MethodIR], alignment: int) -> _native.DataFileBuilder | None:

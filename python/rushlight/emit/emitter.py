@@ -22,6 +22,7 @@ from torch.export.graph_signature import ConstantArgument, InputKind, OutputKind
 from torch.utils import _pytree as pytree
 
 from rushlight.delegates.backend import call_delegate
+from rushlight.dialect.state import state_of
 from rushlight.dialect.symbolic import (
     SIZE_OPERATORS,
     Bounds,
@@ -122,7 +123,7 @@ class Emitter:
                 OutputKind.USER_INPUT_MUTATION,
             )
         }
-        changed_targets = {t for _, t in changed} | self.program.graph_module.meta.get("shared_state", set())
+        changed_targets = {t for _, t in changed} | set(state_of(self.program))
         for node, spec in input_specs(self.program).items():
             is_user = spec.kind == InputKind.USER_INPUT
             if not is_user and not node.users and spec.target not in changed_targets:
@@ -294,7 +295,7 @@ class Emitter:
                 return self.constant_tensor(real, spec.target)
             tensor = self.tensor(value, storage=Storage(0, STATE, persistent=True))
             tensor.storage.nbytes = tensor.nbytes
-            tensor.name = spec.target
+            tensor.name = state_of(self.program).get(spec.target, spec.target)
             if bool((real != 0).any()):
                 tensor.constant = real.detach().contiguous()
             return tensor

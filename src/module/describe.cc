@@ -38,7 +38,7 @@ constexpr Sentence kSentences[] = {
     {Reason::kInputDType, "input {i} has dtype {fd}, expected {ld}"},
     {Reason::kInputRank, "input {i} has {f} dimensions, expected {l}"},
     {Reason::kInputSize,
-     "input {i} does not fit: {f} (in dimension {a}, or in elements), the program was compiled for {l}"},
+     "input {i} has the size {f} in dimension {a}, the program was compiled for {l}"},
     {Reason::kInputBytes, "input {i} has {f} bytes, {l} are needed"},
     {Reason::kInputDimOrder,
      "input {i} lies in memory in another order of dimensions than the program was compiled for"},

@@ -1,0 +1,96 @@
+# Copyright (c) The Rushlight authors.
+# SPDX-License-Identifier: BSD-3-Clause
+"""The Pythons that claims run in, made on demand: ours, ours with an older Transformers, and the one with
+stock ExecuTorch.  RUSHLIGHT_PEERS and RUSHLIGHT_TRANSFORMERS4 name others that are there already."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+HERE = Path(__file__).parent
+BUILD = ROOT / "build/claims"
+OLD_TRANSFORMERS = "4.56.2"
+
+
+def _made(path: Path, step: str) -> Path:
+    if not path.exists():
+        subprocess.run([ROOT / "tools/setup.sh", step], check=True)
+    return path
+
+
+def peers() -> Path:
+    """The Python that has stock ExecuTorch."""
+    return Path(os.environ.get("RUSHLIGHT_PEERS") or _made(ROOT / ".venv-peers/bin/python", "peers"))
+
+
+def old_transformers() -> Path:
+    """A folder that, first on the path, puts Transformers 4.56.2 in the place of the installed one."""
+    folder = ROOT / f"build/transformers-{OLD_TRANSFORMERS}"
+    return Path(os.environ.get("RUSHLIGHT_TRANSFORMERS4") or _made(folder, "transformers4"))
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What a finished child used.  CPU seconds of user and system, all threads."""
+
+    cpu_seconds: float
+    peak_rss_bytes: int
+    output: str
+
+    @property
+    def answer(self):
+        """What its last line says, as JSON."""
+        return json.loads(self.output.splitlines()[-1])
+
+
+def run_child(command, environment: Mapping[str, str] | None = None) -> Usage:
+    """Runs a command; its last words are the exception's where it fails."""
+    with tempfile.TemporaryFile("w+") as messages:
+        child = subprocess.Popen(
+            [str(part) for part in command],
+            stdout=subprocess.PIPE,
+            stderr=messages,
+            text=True,
+            cwd=ROOT,
+            env={**os.environ, "HF_HUB_OFFLINE": "1", **(environment or {})},
+        )
+        output = child.stdout.read()
+        _, status, usage = os.wait4(child.pid, 0)
+        child.returncode = os.waitstatus_to_exitcode(status)
+        if child.returncode != 0:
+            messages.seek(0)
+            words = (output + messages.read())[-2000:]
+            raise RuntimeError(f"{' '.join(map(str, command))}: status {child.returncode}\n{words}")
+    return Usage(usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024, output)
+
+
+def run_peer(script: str, *arguments) -> Usage:
+    """A script of this folder in the peers' Python.  What that lacks (Transformers, the weights, this
+    project) comes from our environment, behind its own packages."""
+    return run_child(
+        [peers(), HERE / script, *arguments], {"RUSHLIGHT_BEHIND": sysconfig.get_path("purelib")}
+    )
+
+
+def add_paths() -> None:
+    """For scripts of this folder: where the project and its models are."""
+    sys.path[:0] = [str(ROOT / "python"), str(ROOT / "tests")]
+    behind = os.environ.get("RUSHLIGHT_BEHIND")
+    if behind:
+        sys.path.append(behind)
+
+
+def cpu_seconds() -> float:
+    """Of this process so far, all threads."""
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -44,8 +45,8 @@ class Usage:
     """What a finished child used.  CPU seconds of user and system, all threads."""
 
     cpu_seconds: float
-    peak_rss_bytes: int
     output: str
+    messages: str
 
     @property
     def answer(self):
@@ -67,11 +68,12 @@ def run_child(command, environment: Mapping[str, str] | None = None) -> Usage:
         output = child.stdout.read()
         _, status, usage = os.wait4(child.pid, 0)
         child.returncode = os.waitstatus_to_exitcode(status)
-        if child.returncode != 0:
-            messages.seek(0)
-            words = (output + messages.read())[-2000:]
-            raise RuntimeError(f"{' '.join(map(str, command))}: status {child.returncode}\n{words}")
-    return Usage(usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024, output)
+        messages.seek(0)
+        words = messages.read()
+    if child.returncode != 0:
+        command = " ".join(map(str, command))
+        raise RuntimeError(f"{command}: status {child.returncode}\n{(output + words)[-2000:]}")
+    return Usage(usage.ru_utime + usage.ru_stime, output, words)
 
 
 def run_peer(script: str, *arguments) -> Usage:
@@ -94,3 +96,10 @@ def cpu_seconds() -> float:
     """Of this process so far, all threads."""
     usage = resource.getrusage(resource.RUSAGE_SELF)
     return usage.ru_utime + usage.ru_stime
+
+
+def peak_rss_bytes() -> int:
+    """Of this process so far.  (What its parent is told, ru_maxrss, counts the parent's memory too: before
+    exec the two are one.)"""
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    return 1024 * int(re.search(r"VmHWM:\s+(\d+) kB", status)[1])

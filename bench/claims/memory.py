@@ -32,7 +32,7 @@ def weigh(what: str, program: Path, inputs, shapes: float = 1.0, state: float = 
         path = models.output_path(f"input-{i}.npy")
         np.save(path, x.numpy())
         command += ["-i", path]
-    peak = number("peak_rss_bytes", run_child(command).output)
+    peak = number("peak_rss_bytes", run_child(command).messages)
     return Figure(
         f"peak memory of {what}",
         "0.95 to 1.00 of the estimate, or within 2 MB below",

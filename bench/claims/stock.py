@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import sys
 
-from environments import add_paths, cpu_seconds
+from environments import add_paths, cpu_seconds, peak_rss_bytes
 
 add_paths()
 
@@ -80,7 +80,7 @@ def cost(output: str) -> None:
 
     begin = cpu_seconds()
     _lower(exported, output)
-    print(json.dumps({"cpu_seconds": cpu_seconds() - begin}))
+    print(json.dumps({"cpu_seconds": cpu_seconds() - begin, "peak": peak_rss_bytes()}))
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 
 import torch
 from torch import fx
+from torch._decomp import get_decompositions
 from torch._dispatch.python import enable_python_dispatcher
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
@@ -272,9 +273,15 @@ def replace(node: fx.Node, result) -> None:
     node.graph.erase_node(node)
 
 
+# Not core ATen, and yet without PyTorch's decomposition by default: stock ExecuTorch has no kernels for
+# them, and programs without delegates run there.
+_STOCK_LACKS = (torch.ops.aten.linalg_vector_norm.default, torch.ops.aten.addmv.default)
+
+
 def core_aten_table(extra: Table | None = None, without: Iterable = ()) -> Table:
     """PyTorch's decompositions into core ATen operators, with `extra` ones added."""
     table = dict(torch.export.default_decompositions().items())
+    table.update(get_decompositions(_STOCK_LACKS))
     table.update(extra or {})
     for op in without:
         table.pop(op, None)

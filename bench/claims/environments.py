@@ -5,6 +5,7 @@ stock ExecuTorch.  RUSHLIGHT_PEERS and RUSHLIGHT_TRANSFORMERS4 name others that 
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import re
@@ -20,24 +21,29 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
 BUILD = ROOT / "build/claims"
-OLD_TRANSFORMERS = "4.56.2"
 
 
-def _made(path: Path, step: str) -> Path:
-    if not path.exists():
-        subprocess.run([ROOT / "tools/setup.sh", step], check=True)
-    return path
+def _set_up(step: str) -> None:
+    """Does nothing where it is done."""
+    subprocess.run([ROOT / "tools/setup.sh", step], check=True)
 
 
+@functools.cache
 def peers() -> Path:
     """The Python that has stock ExecuTorch."""
-    return Path(os.environ.get("RUSHLIGHT_PEERS") or _made(ROOT / ".venv-peers/bin/python", "peers"))
+    if "RUSHLIGHT_PEERS" in os.environ:
+        return Path(os.environ["RUSHLIGHT_PEERS"])
+    _set_up("peers")
+    return ROOT / ".venv-peers/bin/python"
 
 
+@functools.cache
 def old_transformers() -> Path:
     """A folder that, first on the path, puts Transformers 4.56.2 in the place of the installed one."""
-    folder = ROOT / f"build/transformers-{OLD_TRANSFORMERS}"
-    return Path(os.environ.get("RUSHLIGHT_TRANSFORMERS4") or _made(folder, "transformers4"))
+    if "RUSHLIGHT_TRANSFORMERS4" in os.environ:
+        return Path(os.environ["RUSHLIGHT_TRANSFORMERS4"])
+    _set_up("transformers4")
+    return ROOT / "build/transformers-4.56.2"
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Stock ExecuTorch's side of the claims; runs in the peers' Python.
 
-    stock.py run PROGRAM CALLS OUTPUTS     calls forward once for each tuple of inputs in CALLS (torch.save)
-    stock.py greedy PROGRAM PROMPTS IDS    greedy tokens behind each prompt
-    stock.py compile NAME OUTPUT           a model of models.py, portable; its planned bytes as JSON
-    stock.py cost OUTPUT                   SmolLM2 from GGUF to a program; CPU seconds as JSON
+stock.py run PROGRAM CALLS OUTPUTS     calls forward once for each tuple of inputs in CALLS (torch.save)
+stock.py greedy PROGRAM PROMPTS IDS    greedy tokens behind each prompt
+stock.py compile NAME OUTPUT           a model of models.py, portable; its planned bytes as JSON
+stock.py cost OUTPUT                   SmolLM2 from GGUF to a program; CPU seconds as JSON
 """
 
 from __future__ import annotations
@@ -73,7 +73,9 @@ def cost(output: str) -> None:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     path = smollm2_path()
-    AutoTokenizer.from_pretrained(str(path.parent), gguf_file=path.name).save_pretrained(output + ".tokenizer")
+    AutoTokenizer.from_pretrained(str(path.parent), gguf_file=path.name).save_pretrained(
+        output + ".tokenizer"
+    )
     model = AutoModelForCausalLM.from_pretrained(str(path.parent), gguf_file=path.name, dtype=torch.float32)
     exported = export_smollm2(model)
     import executorch.exir  # noqa: F401  (importing is not compiling)

@@ -259,9 +259,9 @@ class Editor {
   }
 
   double Real() {
-    constexpr double kNumbers[] = {0.0,  -0.0,  1.0,     -1.0,    0.5,   1e-300, 1e300,
-                                   -1e300, 1e18, 2147483648.0, -9.3e18, 1.0 / 0.0, -1.0 / 0.0,
-                                   0.0 / 0.0};
+    constexpr double kNumbers[] = {0.0,     -0.0,      1.0,        -1.0,     0.5,
+                                   1e-300,  1e300,     -1e300,     1e18,     2147483648.0,
+                                   -9.3e18, 1.0 / 0.0, -1.0 / 0.0, 0.0 / 0.0};
     return random_.Choice(kNumbers);
   }
 
@@ -328,9 +328,9 @@ class Editor {
         break;
       case 9:
         if (t.allocation_info != nullptr) {
-          t.allocation_info->memory_offset_low =
-              random_.Chance(0.5) ? static_cast<uint32_t>(random_.Below(32)) * 8
-                                  : Number<uint32_t>();
+          t.allocation_info->memory_offset_low = random_.Chance(0.5)
+                                                     ? static_cast<uint32_t>(random_.Below(32)) * 8
+                                                     : Number<uint32_t>();
         }
         break;
       case 10:

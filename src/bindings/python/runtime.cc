@@ -80,7 +80,12 @@ class Inputs {
       return Value(&views_.back());
     }
     Array a;
-    if (!nb::try_cast<Array>(h, a)) {
+    // A program that writes to an input writes to the caller's array, where that may be written to.
+    nb::ndarray<nb::device::cpu> writable;
+    const bool read_only = !nb::try_cast(h, writable, false);
+    if (!read_only) {
+      a = Array(writable);
+    } else if (!nb::try_cast(h, a)) {
       throw nb::type_error(("input " + std::to_string(position) +
                             ": expected an array on the CPU, a number, a str or None").c_str());
     }
@@ -98,7 +103,7 @@ class Inputs {
     arrays_.push_back(a);
     tensors_.push_back(HostTensor::View(*dtype, std::move(sizes), const_cast<void*>(a.data()),
                                         std::move(order)));
-    tensors_.back().tensor().set_read_only(true);  // the array may be
+    tensors_.back().tensor().set_read_only(read_only);
     return tensors_.back();
   }
 

@@ -23,6 +23,19 @@ TEST(Random, IsPythons) {
   EXPECT_EQ(random.Below(uint64_t{1} << 40), 159121178576u);
 }
 
+TEST(MutateBytes, IsMutatePy) {
+  File file(256);
+  for (size_t i = 0; i < file.size(); ++i) file[i] = static_cast<uint8_t>(i);
+  Random random(7);
+  uint64_t hash = 14695981039346656037u;  // FNV-1a of the first 100
+  for (int i = 0; i < 100; ++i) {
+    for (const uint8_t byte : MutateBytes(file, file.size(), random)) {
+      hash = (hash ^ byte) * 1099511628211u;
+    }
+  }
+  EXPECT_EQ(hash, 4208503997720879825u);
+}
+
 TEST(Seeds, AreSoundAndRun) {
   const std::vector<Seed> seeds = MakeSeeds();
   EXPECT_GE(seeds.size(), 8u);

@@ -208,6 +208,7 @@ enum class Reason : uint16_t {
   kTokenizerMerge,      // index: merge
   kTokenizerPattern,    // found: offset in the pattern
   kTokenizerUnsupported,
+  kNoTokenizer,
 
   kTemplateSyntax = internal::First(ErrorCode::kTemplateInvalid),  // index: line
   kTemplateName,        // index: line

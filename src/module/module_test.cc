@@ -5,164 +5,345 @@
 
 #include <gtest/gtest.h>
 
-#include <fstream>
+#include <cerrno>
+#include <cstdio>
+#include <string>
 #include <thread>
+#include <vector>
 
 #include "rushlight/describe.h"
-#include "tests/hostile/seeds.h"
-#include "tests/hostile/test_delegate.h"
+#include "rushlight/host_tensor.h"
+#include "rushlight/memory_estimate.h"
+#include "src/compiler/data_file_builder.h"
+#include "src/compiler/program_builder.h"
 
 namespace rushlight {
 namespace {
 
-using Floats = std::vector<float>;
+using compiler::DataFileBuilder;
+using compiler::MethodBuilder;
+using compiler::ProgramBuilder;
+using compiler::TensorSpec;
 
-Floats FloatsOf(const Value& value) {
+constexpr float kWeight[4] = {1, 2, 3, 4};
+constexpr float kInitial[4] = {100, 100, 100, 100};
+
+Span<const uint8_t> Bytes(const float (&values)[4]) {
+  return {reinterpret_cast<const uint8_t*>(values), sizeof values};
+}
+
+TensorSpec Vector() {
+  TensorSpec spec;
+  spec.scalar_type = static_cast<int8_t>(DType::kFloat32);
+  spec.sizes = {4};
+  return spec;
+}
+TensorSpec Planned(uint32_t memory_id, uint64_t offset) {
+  TensorSpec spec = Vector();
+  spec.memory_id = memory_id;
+  spec.memory_offset = offset;
+  return spec;
+}
+// The buffer `total`, alone in memory 2.
+TensorSpec Total(ProgramBuilder& builder) {
+  TensorSpec spec = Planned(2, 0);
+  spec.constant = builder.AddInitialState(Bytes(kInitial));
+  spec.name = "total";
+  return spec;
+}
+
+void Add(MethodBuilder& m, int32_t a, int32_t b, int32_t out) {
+  m.AddKernelCall(m.AddOperator("aten::add", "out"), {a, b, m.AddInt(1), out, out});
+}
+
+// forward(x) -> x + weight;  count(x) adds x to the buffer `total` and returns it;  peek() returns
+// it.
+std::vector<uint8_t> MakeProgram(bool external = false) {
+  ProgramBuilder builder;
+  MethodBuilder forward = builder.AddMethod("forward");
+  const int32_t x = forward.AddTensor(Planned(1, 0));
+  TensorSpec weight = Vector();
+  if (external) {
+    weight.external = true;
+    weight.name = "layer.weight";
+  } else {
+    weight.constant = builder.AddConstant(Bytes(kWeight));
+  }
+  const int32_t w = forward.AddTensor(weight);
+  const int32_t y = forward.AddTensor(Vector());
+  Add(forward, x, w, y);
+  forward.SetInputs({x});
+  forward.SetOutputs({y});
+  forward.SetMemory({16, 16});
+
+  MethodBuilder count = builder.AddMethod("count");
+  const int32_t step = count.AddTensor(Planned(1, 0));
+  const int32_t total = count.AddTensor(Total(builder));
+  Add(count, total, step, total);
+  count.SetInputs({step});
+  count.SetOutputs({total});
+  count.SetMemory({16, 16});
+
+  MethodBuilder peek = builder.AddMethod("peek");
+  peek.SetOutputs({peek.AddTensor(Total(builder))});
+  peek.SetMemory({0, 16});
+  return builder.ToBytes();
+}
+
+std::vector<uint8_t> MakeDataFile(const float (&values)[4], std::vector<int32_t> sizes = {4}) {
+  DataFileBuilder builder;
+  builder.AddTensor("layer.weight", Bytes(values), DType::kFloat32, std::move(sizes));
+  return builder.ToBytes();
+}
+
+// A file that is removed at the end of the test.
+class TemporaryFile {
+ public:
+  explicit TemporaryFile(const std::vector<uint8_t>& bytes) {
+    static int count = 0;
+    const auto* test = testing::UnitTest::GetInstance()->current_test_info();
+    path_ = testing::TempDir() + "rushlight_" + test->name() + std::to_string(count++);
+    std::FILE* file = std::fopen(path_.c_str(), "wb");
+    EXPECT_NE(file, nullptr) << path_;
+    EXPECT_EQ(std::fwrite(bytes.data(), 1, bytes.size(), file), bytes.size());
+    std::fclose(file);
+  }
+  ~TemporaryFile() { std::remove(path_.c_str()); }
+  TemporaryFile(const TemporaryFile&) = delete;
+  TemporaryFile& operator=(const TemporaryFile&) = delete;
+
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
+std::vector<float> Values(const Value& value) {
   const Tensor& t = value.as_tensor();
   return {t.data<float>(), t.data<float>() + t.numel()};
 }
 
-std::string WriteFile(const std::string& name, const std::vector<uint8_t>& bytes) {
-  const std::string path = testing::TempDir() + "/module_test_" + name;
-  std::ofstream(path, std::ios::binary)
-      .write(reinterpret_cast<const char*>(bytes.data()),
-             static_cast<std::streamsize>(bytes.size()));
-  return path;
-}
-
-// The seed of that name, as files.
-Result<Module> Load(const std::string& name, ModuleOptions options = {}) {
-  const hostile::Seed seed = hostile::MakeSeed(name);
-  if (!seed.data.empty()) options.data_files = {WriteFile(name + ".ptd", seed.data)};
-  options.delegates = hostile::TestDelegates();
-  return Module::Load(WriteFile(name + ".pte", seed.program), options);
-}
-
-Floats Execute(Module& module, const std::string& method, Span<const Value> inputs) {
-  const auto outputs = module.Execute(method, inputs);
-  EXPECT_TRUE(outputs.ok()) << Describe(outputs.error(), &module.program());
-  return outputs.ok() ? FloatsOf((*outputs)[0]) : Floats();
-}
-
-TEST(Module, MethodsShareNamedState) {
-  auto module = Load("two_methods");
-  ASSERT_TRUE(module.ok()) << Describe(module.error());
-  const HostTensor x(DType::kFloat32, {2}, {1.0f, 1.0f});
-  const HostTensor rows(DType::kFloat32, {3, 2}, {1.0f, 1.0f, 1.0f, 1.0f, 1.0f, 1.0f});
-  const Value one[] = {x};
-  const Value three[] = {rows};
-  // The counter begins at (1, 2); weights are (2, 3), and prefill adds (0.5, 0.25) once.
-  EXPECT_EQ(Execute(*module, "decode", one), (Floats{3.0f, 5.0f}));
-  EXPECT_EQ(Execute(*module, "prefill", three), (Floats{9.5f, 14.25f}));
-  EXPECT_EQ(Execute(*module, "decode", one), (Floats{11.5f, 17.25f}));
-  EXPECT_EQ((*module->Execute("get_max_seq_len", {}))[0].as_int(), 128);
-
-  // Another module of the file has state of its own, and begins anew.
-  Module other = module->Share();
-  EXPECT_EQ(Execute(other, "decode", one), (Floats{3.0f, 5.0f}));
-  EXPECT_EQ(Execute(*module, "decode", one), (Floats{13.5f, 20.25f}));
-
-  // State is the module's, not the method's.
-  module->UnloadMethod("decode");
-  EXPECT_EQ(Execute(*module, "decode", one), (Floats{15.5f, 23.25f}));
-  ASSERT_TRUE(module->ResetState().ok());
-  EXPECT_EQ(Execute(*module, "prefill", three), (Floats{7.5f, 11.25f}));
-}
-
-TEST(Module, StateOfDelegates) {
-  auto module = Load("delegates");
-  ASSERT_TRUE(module.ok()) << Describe(module.error());
-  const HostTensor x(DType::kFloat32, {4}, {1.0f, 2.0f, 3.0f, 4.0f});
+// The only output of a method that succeeds.
+std::vector<float> Call(Module& module, std::string_view method, float fill = 1) {
+  const HostTensor x(DType::kFloat32, {4}, {fill, fill, fill, fill});
   const Value inputs[] = {x};
-  const Floats first = Execute(*module, "forward", inputs);
-  const Floats second = Execute(*module, "forward", inputs);
-  EXPECT_EQ(second[0], first[0] + 2);  // called twice an execution
-  ASSERT_TRUE(module->ResetState().ok());
-  EXPECT_EQ(Execute(*module, "forward", inputs), first);
+  const size_t count = method == "peek" ? 0 : 1;
+  const Result<std::vector<Value>> outputs = module.Execute(method, {inputs, count});
+  EXPECT_TRUE(outputs.ok()) << Describe(outputs.error(), &module.program());
+  return outputs.ok() ? Values((*outputs)[0]) : std::vector<float>();
 }
 
-TEST(Module, RefusesWhatIsNotThere) {
-  EXPECT_EQ(Module::Load("/no/such/file").error().reason, Reason::kOpen);
-  EXPECT_EQ(Module::Load(testing::TempDir()).error().reason, Reason::kOpen);
-  ModuleOptions options;
-  options.data_files = {"/no/such/file"};
-  const std::string path = WriteFile("add.pte", hostile::MakeSeed("add").program);
-  EXPECT_EQ(Module::Load(path, options).error().reason, Reason::kOpen);
-  auto module = Module::Load(path);
-  ASSERT_TRUE(module.ok());
-  EXPECT_EQ(module->LoadMethod("backward").reason, Reason::kMethodNotFound);
-  EXPECT_EQ(module->Execute("forward", {}).error().reason, Reason::kInputCount);
-  // Weights that nobody gave.
-  auto without = Module::Load(WriteFile("x.pte", hostile::MakeSeed("two_methods").program));
-  ASSERT_TRUE(without.ok());
-  EXPECT_EQ(without->LoadMethod("decode").reason, Reason::kNoExternalData);
-}
+std::vector<float> Fours(float value) { return std::vector<float>(4, value); }
 
-TEST(Module, KeepsToItsMemory) {
-  ModuleOptions options;
-  options.memory_limit = 64;
-  auto module = Load("perceptron", options);
-  ASSERT_TRUE(module.ok());
-  EXPECT_EQ(module->LoadMethod("forward").reason, Reason::kMemoryBudget);
-  options.memory_limit = 1 << 20;
-  auto enough = Load("perceptron", options);
-  ASSERT_TRUE(enough.ok());
-  for (int i = 0; i < 1000; ++i) {  // what is unloaded counts no more
-    ASSERT_TRUE(enough->LoadMethod("forward").ok());
-    enough->UnloadMethod("forward");
+TEST(Module, LoadsFilesMappedAndRead) {
+  const TemporaryFile file(MakeProgram());
+  for (const auto access : {platform::FileAccess::kMap, platform::FileAccess::kRead}) {
+    ModuleOptions options;
+    options.access = access;
+    Result<Module> module = Module::Load(file.path(), options);
+    ASSERT_TRUE(module.ok()) << Describe(module.error());
+    EXPECT_EQ(module->method_names(), (std::vector<std::string>{"forward", "count", "peek"}));
+    EXPECT_EQ(Call(*module, "forward"), (std::vector<float>{2, 3, 4, 5}));
   }
 }
 
-TEST(Method, NamedBuffersHaveTheirMemoryBetweenExecutions) {
-  auto module = Load("kv_cache");
+TEST(Module, LoadsBytes) {
+  const std::vector<uint8_t> bytes = MakeProgram();
+  Result<Module> module = Module::FromBytes(bytes);
   ASSERT_TRUE(module.ok());
-  const Result<Method*> method = module->method("forward");
-  ASSERT_TRUE(method.ok());
-  const Result<Tensor*> keys = (*method)->NamedBuffer("keys");
-  ASSERT_TRUE(keys.ok());
-  EXPECT_NE((*keys)->raw(), nullptr);
-  (*keys)->Borrow(Tensor());  // as an instruction that frees it does
-  EXPECT_EQ((*keys)->raw(), nullptr);
-  const Result<Tensor*> again = (*method)->NamedBuffer("keys");
-  ASSERT_TRUE(again.ok());
-  EXPECT_NE((*again)->raw(), nullptr);
-  EXPECT_EQ((*again)->numel(), 32u);
-  EXPECT_EQ((*method)->NamedBuffer("").error().reason, Reason::kBufferNotFound);
-  EXPECT_EQ((*method)->NamedBuffer("queries").error().reason, Reason::kBufferNotFound);
+  EXPECT_EQ(Call(*module, "forward"), (std::vector<float>{2, 3, 4, 5}));
 }
 
-// Run under the thread sanitizer as well (cmake --preset tsan).
-TEST(Module, SharedModulesRunAtOnce) {
-  auto module = Load("kv_cache");
+TEST(Module, MetadataIsCopied) {
+  std::vector<uint8_t> bytes = MakeProgram();
+  Result<Module> module = Module::FromBytes(bytes);
   ASSERT_TRUE(module.ok());
-  const auto work = [](Module& m) {
-    Floats all;
-    for (int64_t position = 0; position < 40; ++position) {
-      const HostTensor token(DType::kInt64, {1}, {position % 10});
-      const HostTensor place(DType::kInt64, {1}, {position % 8});
-      const Value inputs[] = {token, place};
-      for (const float f : Execute(m, "forward", inputs)) all.push_back(f);
-      if (position == 20) {
-        EXPECT_TRUE(m.ResetState().ok());
-        m.UnloadMethod("forward");
-      }
-    }
-    return all;
-  };
-  Module reference = module->Share();
-  const Floats expected = work(reference);
-  Floats results[3];
+  const Span<const uint8_t> metadata = module->program().metadata();
+  EXPECT_TRUE(metadata.end() <= bytes.data() || metadata.begin() >= bytes.data() + bytes.size());
+}
+
+TEST(Module, WhatCannotBeOpenedIsAnError) {
+  const Error missing = Module::Load("/nowhere/at/all.pte").error();
+  EXPECT_EQ(missing.reason, Reason::kOpen);
+  EXPECT_EQ(missing.found, ENOENT);
+  EXPECT_EQ(Module::Load(testing::TempDir()).error().reason, Reason::kOpen);  // a folder
+  const TemporaryFile empty({});
+  EXPECT_FALSE(Module::Load(empty.path()).ok());
+  const TemporaryFile text({'n', 'o', 't', ' ', 'a', ' ', 'p', 'r', 'o', 'g', 'r', 'a', 'm'});
+  EXPECT_FALSE(Module::Load(text.path()).ok());
+}
+
+TEST(Module, AFileCutAnywhereIsRefused) {
+  const std::vector<uint8_t> bytes = MakeProgram();
+  for (size_t size = 0; size < bytes.size(); ++size) {
+    const std::vector<uint8_t> cut(bytes.begin(), bytes.begin() + static_cast<ptrdiff_t>(size));
+    const Result<Module> module = Module::FromBytes(cut);
+    // What is cut may be padding behind the last segment: then the module works.
+    if (!module.ok()) continue;
+    EXPECT_GE(size + 128, bytes.size());
+  }
+}
+
+TEST(Module, CallsWithOtherInputsAreRefused) {
+  const std::vector<uint8_t> bytes = MakeProgram();
+  Result<Module> module = Module::FromBytes(bytes);
+  ASSERT_TRUE(module.ok());
+  EXPECT_EQ(module->Forward({}).error().reason, Reason::kInputCount);
+  EXPECT_EQ(module->Execute("absent", {}).error().reason, Reason::kMethodNotFound);
+  const HostTensor longs(DType::kInt64, {4});
+  EXPECT_EQ(module->Forward({longs}).error().reason, Reason::kInputDType);
+}
+
+TEST(Module, MethodsShareTheirState) {
+  const std::vector<uint8_t> bytes = MakeProgram();
+  Result<Module> module = Module::FromBytes(bytes);
+  ASSERT_TRUE(module.ok());
+  EXPECT_EQ(Call(*module, "count", 5), Fours(105));
+  EXPECT_EQ(Call(*module, "peek"), Fours(105));  // loaded later: the state is not initialised again
+  EXPECT_EQ(Call(*module, "count", 5), Fours(110));
+  EXPECT_EQ(Call(*module, "peek"), Fours(110));
+  ASSERT_TRUE(module->ResetState().ok());
+  EXPECT_EQ(Call(*module, "peek"), Fours(100));
+}
+
+TEST(Module, StateOutlivesAMethodThatIsUnloaded) {
+  const std::vector<uint8_t> bytes = MakeProgram();
+  Result<Module> module = Module::FromBytes(bytes);
+  ASSERT_TRUE(module.ok());
+  EXPECT_EQ(Call(*module, "count", 5), Fours(105));
+  EXPECT_EQ(Call(*module, "peek"), Fours(105));
+  module->UnloadMethod("count");
+  EXPECT_EQ(Call(*module, "count", 5), Fours(110));
+}
+
+TEST(Module, SharedModulesHaveStateOfTheirOwn) {
+  const std::vector<uint8_t> bytes = MakeProgram();
+  Result<Module> module = Module::FromBytes(bytes);
+  ASSERT_TRUE(module.ok());
+  Module other = module->Share();
+  EXPECT_EQ(Call(*module, "count", 5), Fours(105));
+  EXPECT_EQ(Call(other, "count", 7), Fours(107));
+  EXPECT_EQ(Call(*module, "count", 5), Fours(110));
+  EXPECT_EQ(&module->program(), &other.program());
+}
+
+TEST(Module, SharedModulesRunAtOnce) {
+  const std::vector<uint8_t> bytes = MakeProgram();
+  std::vector<std::thread> threads;
+  std::vector<std::vector<float>> results(4);
   {
-    std::vector<std::thread> threads;
-    for (Floats& result : results) {
-      threads.emplace_back([&] {
-        Module mine = module->Share();
-        result = work(mine);
+    Result<Module> module = Module::FromBytes(bytes);
+    ASSERT_TRUE(module.ok());
+    for (size_t i = 0; i < results.size(); ++i) {
+      threads.emplace_back([&results, i, own = module->Share()]() mutable {
+        for (int n = 0; n < 100; ++n) results[i] = Call(own, "count", static_cast<float>(i));
       });
     }
-    for (std::thread& t : threads) t.join();
+  }  // the file lives as long as the last of them
+  for (std::thread& thread : threads) thread.join();
+  for (size_t i = 0; i < results.size(); ++i) {
+    EXPECT_EQ(results[i], Fours(100 + 100 * static_cast<float>(i)));
   }
-  for (const Floats& result : results) EXPECT_EQ(result, expected);
+}
+
+TEST(Module, WeightsMayLieInOtherFiles) {
+  const TemporaryFile program(MakeProgram(/*external=*/true));
+  const float others[4] = {10, 20, 30, 40};
+  const TemporaryFile weights(MakeDataFile(others));
+  for (const auto access : {platform::FileAccess::kMap, platform::FileAccess::kRead}) {
+    ModuleOptions options;
+    options.access = access;
+    options.data_files = {weights.path()};
+    Result<Module> module = Module::Load(program.path(), options);
+    ASSERT_TRUE(module.ok()) << Describe(module.error());
+    EXPECT_EQ(Call(*module, "forward"), (std::vector<float>{11, 21, 31, 41}));
+  }
+}
+
+TEST(Module, ExternalWeightsMustBeThoseOfTheProgram) {
+  const std::vector<uint8_t> program = MakeProgram(/*external=*/true);
+  Result<Module> without = Module::FromBytes(program);
+  ASSERT_TRUE(without.ok());  // other methods do without
+  EXPECT_EQ(without->LoadMethod("forward").reason, Reason::kNoExternalData);
+  EXPECT_EQ(Call(*without, "count"), Fours(101));
+
+  const TemporaryFile weights(MakeDataFile(kWeight, {2, 2}));
+  ModuleOptions options;
+  options.data_files = {weights.path()};
+  Result<Module> other_shape = Module::FromBytes(program, options);
+  ASSERT_TRUE(other_shape.ok());
+  EXPECT_EQ(other_shape->LoadMethod("forward").reason, Reason::kExternalLayout);
+
+  options.data_files = {"/nowhere.ptd"};
+  EXPECT_EQ(Module::FromBytes(program, options).error().reason, Reason::kOpen);
+}
+
+TEST(Module, MemoryIsLimited) {
+  const std::vector<uint8_t> bytes = MakeProgram();
+  ModuleOptions options;
+  options.memory_limit = 64;
+  Result<Module> module = Module::FromBytes(bytes, options);
+  ASSERT_TRUE(module.ok());
+  const Error error = module->LoadMethod("forward");
+  EXPECT_EQ(error.reason, Reason::kMemoryBudget);
+  EXPECT_EQ(error.limit, 64);
+}
+
+TEST(Module, MethodsAreLoadedOnce) {
+  const std::vector<uint8_t> bytes = MakeProgram();
+  Result<Module> module = Module::FromBytes(bytes);
+  ASSERT_TRUE(module.ok());
+  const Result<Method*> first = module->method("forward");
+  const Result<Method*> second = module->method("forward");
+  ASSERT_TRUE(first.ok() && second.ok());
+  EXPECT_EQ(*first, *second);
+  EXPECT_EQ(module->method("absent").error().reason, Reason::kMethodNotFound);
+}
+
+TEST(MemoryEstimate, CountsWhatAMethodNeeds) {
+  const TemporaryFile file(MakeProgram());
+  const Result<Module> module = Module::Load(file.path());
+  ASSERT_TRUE(module.ok());
+  const Result<MemoryEstimate> forward = EstimateMemory(*module, "forward");
+  ASSERT_TRUE(forward.ok());
+  EXPECT_EQ(forward->outputs, 16u);
+  EXPECT_EQ(forward->state, 0u);
+  EXPECT_GT(forward->activations, 0u);
+  EXPECT_GT(forward->weights, 0u);
+  EXPECT_GE(forward->total(), forward->process + forward->tables + forward->weights);
+  const Result<MemoryEstimate> peek = EstimateMemory(*module, "peek");
+  ASSERT_TRUE(peek.ok());
+  EXPECT_GT(peek->state, 0u);
+  EXPECT_EQ(peek->weights, 0u);
+  EXPECT_EQ(EstimateMemory(*module, "absent").error().reason, Reason::kMethodNotFound);
+}
+
+TEST(HostTensor, OwnsBorrowsAndCopies) {
+  const HostTensor zeros(DType::kInt16, {2, 3});
+  for (size_t i = 0; i < 6; ++i) EXPECT_EQ(zeros.tensor().data<int16_t>()[i], 0);
+  float values[2] = {1, 2};
+  const HostTensor view = HostTensor::View(DType::kFloat32, {2}, values);
+  const HostTensor copy = HostTensor::CopyOf(view.tensor());
+  values[0] = 5;
+  EXPECT_EQ(view.tensor().data<float>()[0], 5);
+  EXPECT_EQ(copy.tensor().data<float>()[0], 1);
+  const HostTensor scalar(DType::kFloat32, {}, {7.0f});
+  EXPECT_EQ(scalar.tensor().numel(), 1u);
+  EXPECT_EQ(scalar.tensor().data<float>()[0], 7);
+}
+
+TEST(Describe, NamesTheMethodAndTheOperator) {
+  ProgramBuilder builder;
+  MethodBuilder m = builder.AddMethod("forward");
+  m.AddKernelCall(m.AddOperator("mine::absent", "out"), {m.AddInt(1)});
+  m.SetMemory({});
+  const std::vector<uint8_t> bytes = builder.ToBytes();
+  Result<Module> module = Module::FromBytes(bytes);
+  ASSERT_TRUE(module.ok());
+  const std::string sentence = Describe(module->LoadMethod("forward"), &module->program());
+  for (const char* part : {"OperatorMissing", "mine::absent.out", "forward"}) {
+    EXPECT_NE(sentence.find(part), std::string::npos) << sentence;
+  }
 }
 
 }  // namespace

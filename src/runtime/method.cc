@@ -528,6 +528,11 @@ Error Method::SetInput(size_t i, Value value) {
            static_cast<int64_t>(given.dtype()), static_cast<int64_t>(tensor.dtype()));
   RL_CHECK(given.rank() == tensor.rank(), Reason::kInputRank, index,
            static_cast<int64_t>(given.rank()), static_cast<int64_t>(tensor.rank()));
+  for (uint8_t d = 0; d < given.rank(); ++d) {
+    const int32_t size = given.size(d), bound = declared.sizes()->Get(d);
+    RL_CHECK(size == bound || (tensor.dynamic() && size < bound), Reason::kInputSize, index, size,
+             bound, d);
+  }
   const size_t numel = given.numel();
   RL_CHECK(given.raw() != nullptr || numel == 0, Reason::kInputNull, index);
   RL_CHECK(reinterpret_cast<uintptr_t>(given.raw()) % ElementSize(given.dtype()) == 0,
@@ -538,12 +543,7 @@ Error Method::SetInput(size_t i, Value value) {
   const Error resized = tensor.Resize(given.sizes());
   if (!resized.ok()) {
     if (!tensor.planned()) tensor.Rebind(nullptr, 0);
-    Error error = resized;
-    error.index = index;
-    if (resized.reason == Reason::kOutputShape || resized.reason == Reason::kOutputTooSmall) {
-      error.reason = Reason::kInputSize;
-    }
-    return error;
+    return resized;
   }
   RL_CHECK(SameDimOrder(given, tensor), Reason::kInputDimOrder, index);
   if (tensor.planned()) {

@@ -1,14 +1,13 @@
 // Copyright (c) The Rushlight authors.
 // SPDX-License-Identifier: BSD-3-Clause
 
-#include "rushlight/module.h"
-
 #include <gtest/gtest.h>
 
 #include <fstream>
 #include <thread>
 
 #include "rushlight/describe.h"
+#include "rushlight/module.h"
 #include "tests/hostile/seeds.h"
 #include "tests/hostile/test_delegate.h"
 

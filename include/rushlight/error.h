@@ -90,6 +90,7 @@ enum class Reason : uint16_t {
   kCondition,           // found: tag or dtype of a jump's condition
   kNameTaken,           // two files to embed would have one name
   kOptionInvalid,       // a wrong option from the caller; found
+  kNameTaken,           // there is one of that name already
   kArrayFile,           // an array file (.npy) that is damaged or of an unknown kind
 
   kMethodNotFound = internal::First(ErrorCode::kNotFound),

@@ -89,6 +89,7 @@ enum class Reason : uint16_t {
   kOutputTooSmall,      // found: elements needed, limit: upper bound
   kCondition,           // found: tag or dtype of a jump's condition
   kOptionInvalid,       // a wrong option from the caller; found
+  kNameTaken,           // there is one of that name already
   kArrayFile,           // an array file (.npy) that is damaged or of an unknown kind
 
   kMethodNotFound = internal::First(ErrorCode::kNotFound),

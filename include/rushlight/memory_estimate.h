@@ -22,18 +22,18 @@ struct EstimateOptions {
 };
 
 struct MemoryEstimate {
-  uint64_t process = 0;      // this process now, and what is still to come of its code
-  uint64_t metadata = 0;     // the program's, mapped and copied
-  uint64_t tables = 0;       // the method's values and instructions
+  uint64_t process =
+      0;                // this process with the program's metadata, and what is to come of its code
+  uint64_t tables = 0;  // the method's values and instructions
   uint64_t activations = 0;  // planned memory that is used again and again
   uint64_t state = 0;        // planned memory with names
-  uint64_t scratch = 0;
-  uint64_t inputs = 0;   // the caller's tensors
-  uint64_t outputs = 0;  // in the caller's memory
+  uint64_t scratch = 0;      // of operators and delegates
+  uint64_t inputs = 0;       // the caller's tensors
+  uint64_t outputs = 0;      // in the caller's memory
   uint64_t weights = 0;
 
   uint64_t total() const {
-    return process + metadata + tables + activations + state + scratch + inputs + outputs + weights;
+    return process + tables + activations + state + scratch + inputs + outputs + weights;
   }
 };
 

@@ -21,7 +21,7 @@ constexpr uint64_t kPage = 4096;
 // A fault on a mapped file brings its neighbours along where they are in the page cache: at least
 // these.
 constexpr uint64_t kFaultAround = 64 * 1024;
-// Rows beyond which a table counts as read.
+// Rows of all lookups beyond which a table counts as read.
 constexpr double kMostTrials = 1 << 16;
 // Pages of this program's own code that only a run touches.
 constexpr uint64_t kCodeToCome = 768 * 1024;
@@ -65,9 +65,10 @@ class Ranges {
 // How many bytes of a table become resident by looking up this many rows, wherever they are.
 // Systems differ in how much they map around a row that is touched, from 64 kB to 2 MB where they
 // happen to keep the file in huge pages, so it is tried: with as many bytes in other places.
-uint64_t TouchedByLookup(Span<const uint8_t> table, double rows) {
+uint64_t TouchedByLookup(Span<const uint8_t> table, double rows, double* trials) {
   const double windows = std::ceil(static_cast<double>(table.size()) / kFaultAround);
-  if (windows <= 1 || rows > kMostTrials) return table.size();
+  if (windows <= 1 || rows > *trials) return table.size();
+  *trials -= rows;
   const double touched = windows * (1 - std::pow(1 - 1 / windows, rows));
   const auto expected = static_cast<uint64_t>(std::ceil(touched)) * kFaultAround;
   const uint64_t before = StatusBytes("RssFile");
@@ -114,13 +115,14 @@ uint64_t TouchedWeights(const Program& program, const MethodMeta& meta, double s
   }
   Ranges whole;
   uint64_t lookups = 0;
+  double trials = kMostTrials;
   for (const auto& [v, use] : uses) {
     meta.constant_value(v, &bytes);
     const auto begin = static_cast<uint64_t>(bytes.data() - program.file().data());
     if (use.whole) {
       whole.Add(begin, begin + bytes.size());
     } else {
-      lookups += TouchedByLookup(bytes, use.rows);
+      lookups += TouchedByLookup(bytes, use.rows, &trials);
     }
   }
   return whole.Bytes() + lookups;

@@ -13,21 +13,23 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from torch.export import ExportedProgram
-from torch.export.graph_signature import InputKind, OutputKind
 
 from rushlight import _native
 from rushlight.delegates.lowering import lower_to_backend
 from rushlight.delegates.partitioner import Partitioner
-from rushlight.dialect.edge import to_edge_program
+from rushlight.dialect.edge import finish_edge_programs, functional_program
+from rushlight.dialect.state import mark_state
 from rushlight.dialect.symbolic import Bounds
 from rushlight.dialect.verifier import make_program
-from rushlight.emit.emitter import Emitter
+from rushlight.emit.emitter import DTYPE_NUMBER, Emitter, order_of
 from rushlight.emit.serializer import DEBUG_KEY, MethodSerializer, constant_method, debug_info
-from rushlight.emit.values import STATE, MethodIR
-from rushlight.export.importer import copy_graph_module, tensor_of
+from rushlight.emit.values import STATE, MethodIR, TensorValue
+from rushlight.export.importer import copy_graph_module
 from rushlight.memory.planning import (
+    MemoryPlan,
     MemoryPlanner,
     PlanRequest,
     apply_plan,
@@ -37,9 +39,8 @@ from rushlight.memory.planning import (
     verify_plan,
 )
 from rushlight.obstacles import CompileError, Obstacle, where
-from rushlight.passes.base import input_specs, run_passes
+from rushlight.passes.base import run_passes
 from rushlight.passes.pipeline import portable_passes
-from rushlight.passes.remove_unread_state import remove_unread_state
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ class ExecutorchBackendConfig:
     passes                    users' passes, before the library's own
     memory_planning_pass      one, or one for each method by name
     segment_alignment, constant_tensor_alignment    bytes; powers of two
-    external_constants        constants go to a .ptd file, by name
+    external_constants        constants go to a .ptd file, by name: rushlight.load(..., data_files=[...])
     emit_debug_info           store the source line of each instruction
     extra_operators           names of operators that the application's own tables have
     extra_delegates           the same for delegates
@@ -210,12 +211,12 @@ def to_edge_transform_and_lower(
     for name, program in _named(programs).items():
         whole, keep = _kept_whole(program, _partitioners(_per_method(partitioner, name)))
         try:
-            edge[name] = to_edge_program(program, preserve=preserve | whole, keep=keep)
+            edge[name] = functional_program(program, preserve=preserve | whole, keep=keep)
         except CompileError as error:
             obstacles.extend(replace(o, method=name) for o in error.obstacles)
     if obstacles:
         raise CompileError(obstacles)
-    remove_unread_state(edge.values())
+    finish_edge_programs(edge)
     manager = EdgeProgramManager(edge, constant_methods, named_data)
     if transform_passes:
         manager = manager.transform(transform_passes)
@@ -249,9 +250,10 @@ class ExecutorchProgramManager:
         self.memory: dict[str, MethodMemory] = {}
         self._buffer: bytes | None = None
         self._builder = _native.ProgramBuilder(config.segment_alignment, config.constant_tensor_alignment)
-        _mark_shared_state(self._programs)
+        mark_state(self._programs)
         methods = self._emit()
         self._plan(methods)
+        self._data = _external_data(methods, config.segment_alignment)
         self._serialize(methods, constant_methods, named_data)
         self._check(methods)
 
@@ -272,11 +274,19 @@ class ExecutorchProgramManager:
         return self._buffer
 
     def save(self, path) -> None:
-        """Writes the program file, weights straight from their tensors."""
+        """Writes the program file, weights straight from their tensors.  External constants go to a .ptd
+        file of the same name beside it."""
         self._builder.write_file(str(path))
+        if self._data is not None:
+            self._data.write_file(str(Path(path).with_suffix(".ptd")))
 
     def write_to_file(self, file) -> None:
         file.write(self.buffer)
+
+    def write_tensor_data_to_file(self, directory) -> None:
+        """Writes the external constants, if there are any, to _default_external_constant.ptd."""
+        if self._data is not None:
+            self._data.write_file(str(Path(directory) / "_default_external_constant.ptd"))
 
     # -- How it is made --
 
@@ -305,7 +315,7 @@ class ExecutorchProgramManager:
             planner = self._options(method.name).memory_planning_algo
             plan = (planner or plan_memory)(request)
             if planner is not None:
-                verify_plan(request, plan)
+                _verify_plan(request, plan, method.name)
             apply_plan(storages, plan)
             self._memory_sizes[method.name] = plan.sizes
             self.memory[method.name] = MethodMemory(plan.sizes, lower_bounds(request))
@@ -343,6 +353,8 @@ class ExecutorchProgramManager:
                 name = ".".join(instruction.operator) if instruction.operator else ""
                 if o["reason"] == _native.NO_KERNEL and name in self._config.extra_operators:
                     continue
+            if o["code"] == "ExternalData" and self._data is not None:
+                continue  # it is in the other file
             if o["reason"] == _native.NO_DELEGATE:
                 if any(f"'{d}'" in o["text"] for d in self._config.extra_delegates):
                     continue
@@ -384,27 +396,38 @@ class _EmitOptions:
         return self.memory.alloc_graph_output
 
 
-def _mark_shared_state(programs: dict[str, ExportedProgram]) -> None:
-    """Buffers that any method writes to are state in all methods that have them."""
-    written = {}
-    for program in programs.values():
-        for spec in program.graph_signature.output_specs:
-            if spec.kind == OutputKind.BUFFER_MUTATION:
-                written[spec.target] = _buffer(program, spec.target)
-    for program in programs.values():
-        shared = program.graph_module.meta.setdefault("shared_state", set())
-        for spec in program.graph_signature.input_specs:
-            if spec.kind == InputKind.BUFFER and spec.target in written:
-                tensor = tensor_of(program, spec)
-                if tensor.data_ptr() == written[spec.target].data_ptr():
-                    shared.add(spec.target)
+def _verify_plan(request: PlanRequest, plan: MemoryPlan, method: str) -> None:
+    """Refuses what a user's planner answered where it is wrong."""
+    try:
+        verify_plan(request, plan)
+    except (_native.Error, ValueError, TypeError) as error:
+        raise CompileError([Obstacle(f"the memory plan is wrong: {error}", method=method)]) from error
 
 
-def _buffer(program: ExportedProgram, target: str):
-    for spec in input_specs(program).values():
-        if spec.target == target:
-            return tensor_of(program, spec)
-    raise KeyError(target)
+def _external_data(methods: list[MethodIR], alignment: int) -> _native.DataFileBuilder | None:
+    """The .ptd file of the constants that have external names.  Constants of several methods may share a
+    name by chance (what the compiler folded): then all but the first get another."""
+    data, tensors = _native.DataFileBuilder(alignment), {}
+    for method in methods:
+        for value in method.values:
+            if not isinstance(value, TensorValue) or not value.external_name:
+                continue
+            tensor = value.constant
+            if tensors.setdefault(value.external_name, tensor).data_ptr() != tensor.data_ptr():
+                value.external_name = f"{method.name}.{value.external_name}"
+                tensors[value.external_name] = tensor
+    for name, tensor in tensors.items():
+        order = list(order_of(tensor))
+        data.add_tensor(
+            name,
+            tensor.data_ptr(),
+            tensor.nbytes,
+            tensor,
+            DTYPE_NUMBER[tensor.dtype],
+            list(tensor.shape),
+            order,
+        )
+    return data if tensors else None
 
 
 def _place_state(methods: list[MethodIR], storages: list[list]) -> None:
@@ -424,7 +447,8 @@ def _place_state(methods: list[MethodIR], storages: list[list]) -> None:
                 raise CompileError(
                     [
                         Obstacle(
-                            f"buffer {value.name} has {storage.nbytes} bytes in {method.name}, {nbytes} elsewhere"
+                            f"buffer {value.name} has {storage.nbytes} bytes in {method.name}, "
+                            f"{nbytes} elsewhere"
                         )
                     ]
                 )

@@ -13,6 +13,7 @@ import json
 import sys
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from dataclasses import is_dataclass
 from pathlib import Path
 
 import numpy as np
@@ -121,6 +122,8 @@ def _flatten(node, value, where: str, leaves: list) -> None:
             _flatten(child, value[i], f"{where}[{i}]", leaves)
         return
     keys = _keys(node)
+    if is_dataclass(value):
+        value = {key: getattr(value, key) for key in keys if hasattr(value, key)}
     if not isinstance(value, Mapping) or set(value) != set(keys):
         got = f"the keys {list(value)}" if isinstance(value, Mapping) else f"a {type(value).__name__}"
         raise TypeError(f"{where}: expected a dict with the keys {keys}, not {got}")
@@ -168,16 +171,19 @@ class LoadedMethod:
         as_torch = any(_is_torch(v) for v in flat)
         return self._outputs.unflatten(self._run(flat, as_torch))
 
-    def execute(self, inputs: Sequence, **budget) -> list:
-        """Runs on flat inputs; returns flat outputs.  `max_instructions` and `max_nanoseconds` bound the
-        run."""
-        return self._run(list(inputs), any(_is_torch(v) for v in inputs), **budget)
+    def execute(self, inputs: Sequence, outputs: Sequence = (), **budget) -> list:
+        """Runs on flat inputs; returns flat outputs.  `outputs`: arrays (or None) that outputs are
+        written to, where the program was compiled without memory for them (MemoryPlanningPass:
+        alloc_graph_output=False); 16-byte aligned, and as large as the output can be.
+        `max_instructions` and `max_nanoseconds` bound the run."""
+        as_torch = any(_is_torch(v) for v in (*inputs, *outputs))
+        return self._run(list(inputs), as_torch, outputs=list(outputs), **budget)
 
-    def _run(self, flat: list, as_torch: bool, **budget) -> list:
+    def _run(self, flat: list, as_torch: bool, **options) -> list:
         expected = self.meta["inputs"]
         if len(flat) == len(expected):
             flat = [_ready(v, e) for v, e in zip(flat, expected, strict=True)]
-        outputs = self._module.execute(self.name, flat, **budget)
+        outputs = self._module.execute(self.name, flat, **options)
         return [_give(v, as_torch) for v in outputs]
 
 

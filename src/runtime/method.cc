@@ -14,13 +14,13 @@ namespace rushlight {
 using flatbuffers::uoffset_t;
 
 struct Method::Instruction {
-  const Op* op;                // of a kernel call
-  const int32_t* args;         // [num_args] positions in the value table
+  const Op* op;         // of a kernel call
+  const int32_t* args;  // [num_args] positions in the value table
   uint32_t num_args;
   fb::InstructionArguments kind;
-  uint32_t a;                  // delegate; value moved, tested or freed
-  uint32_t b;                  // value moved to; instruction jumped to
-  Prepared prepared;           // of a kernel call
+  uint32_t a;         // delegate; value moved, tested or freed
+  uint32_t b;         // value moved to; instruction jumped to
+  Prepared prepared;  // of a kernel call
 };
 
 struct Method::LoadedDelegate {
@@ -511,8 +511,8 @@ Error Method::Bind(const MethodMemory& memory) {
 
 Error Method::SetInput(size_t i, Value value) {
   const auto index = static_cast<uint32_t>(i);
-  RL_CHECK(i < meta_.num_inputs(), Reason::kInputIndex, index,
-           static_cast<int64_t>(i), static_cast<int64_t>(meta_.num_inputs()));
+  RL_CHECK(i < meta_.num_inputs(), Reason::kInputIndex, index, static_cast<int64_t>(i),
+           static_cast<int64_t>(meta_.num_inputs()));
   RL_CHECK(bound_, Reason::kNotLoaded);
   RL_CHECK(!in_progress_, Reason::kInUse);
   const auto v = static_cast<uoffset_t>(PlanOf(meta_).inputs()->Get(static_cast<uoffset_t>(i)));
@@ -528,6 +528,11 @@ Error Method::SetInput(size_t i, Value value) {
            static_cast<int64_t>(given.dtype()), static_cast<int64_t>(tensor.dtype()));
   RL_CHECK(given.rank() == tensor.rank(), Reason::kInputRank, index,
            static_cast<int64_t>(given.rank()), static_cast<int64_t>(tensor.rank()));
+  for (uint8_t d = 0; d < given.rank(); ++d) {
+    const int32_t size = given.size(d), bound = declared.sizes()->Get(d);
+    RL_CHECK(size == bound || (tensor.dynamic() && size < bound), Reason::kInputSize, index, size,
+             bound, d);
+  }
   const size_t numel = given.numel();
   RL_CHECK(given.raw() != nullptr || numel == 0, Reason::kInputNull, index);
   RL_CHECK(reinterpret_cast<uintptr_t>(given.raw()) % ElementSize(given.dtype()) == 0,
@@ -538,12 +543,7 @@ Error Method::SetInput(size_t i, Value value) {
   const Error resized = tensor.Resize(given.sizes());
   if (!resized.ok()) {
     if (!tensor.planned()) tensor.Rebind(nullptr, 0);
-    Error error = resized;
-    error.index = index;
-    if (resized.reason == Reason::kOutputShape || resized.reason == Reason::kOutputTooSmall) {
-      error.reason = Reason::kInputSize;
-    }
-    return error;
+    return resized;
   }
   RL_CHECK(SameDimOrder(given, tensor), Reason::kInputDimOrder, index);
   if (tensor.planned()) {
@@ -606,8 +606,7 @@ Error Method::SetOutput(size_t i, void* data, size_t bytes) {
   const size_t bound = BoundNumel(declared);
   const size_t given = bytes / ElementSize(tensor.dtype());
   RL_CHECK(tensor.dynamic() || given >= bound, Reason::kOutputBytes, index,
-           static_cast<int64_t>(bytes),
-           static_cast<int64_t>(bound * ElementSize(tensor.dtype())));
+           static_cast<int64_t>(bytes), static_cast<int64_t>(bound * ElementSize(tensor.dtype())));
   if (given < bound) {  // no more may be read than there is, before the output is written either
     const int32_t empty[kMaxRank] = {};
     RL_CHECK(tensor.rank() > 0, Reason::kOutputBytes, index, static_cast<int64_t>(bytes),
@@ -624,15 +623,21 @@ Value Method::output(size_t i) const {
 }
 
 Result<Tensor*> Method::NamedBuffer(std::string_view name) {
+  RL_CHECK(bound_, Reason::kNotLoaded);
+  RL_CHECK(!in_progress_, Reason::kInUse);
   Tensor* next_tensor = tensors_;
-  for (const fb::EValue* value : *PlanOf(meta_).values()) {
-    if (value->val_type() != fb::KernelTypes_Tensor) continue;
+  for (uoffset_t v = 0; v < meta_.num_values(); ++v) {
+    const fb::Tensor* const t = PlanOf(meta_).values()->Get(v)->val_as_Tensor();
+    if (t == nullptr) continue;
     Tensor* const tensor = Take(&next_tensor);
-    const auto* extra = value->val_as_Tensor()->extra_tensor_info();
-    if (tensor->planned() && extra != nullptr && extra->fully_qualified_name() != nullptr &&
-        !name.empty() && View(extra->fully_qualified_name()) == name) {
-      return tensor;
+    const auto* extra = t->extra_tensor_info();
+    if (t->allocation_info() == nullptr || extra == nullptr ||
+        extra->fully_qualified_name() == nullptr || name.empty() ||
+        View(extra->fully_qualified_name()) != name) {
+      continue;
     }
+    if (tensor->borrowed()) RL_RETURN_IF_ERROR(ReturnBorrowed(v, tensor));
+    return tensor;
   }
   return Error(Reason::kBufferNotFound);
 }

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import fx
 from torch._decomp import get_decompositions
+from torch._decomp.decompositions import one_layer_lstm
 from torch._dispatch.python import enable_python_dispatcher
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
@@ -200,6 +201,8 @@ class Decomposer:
                 result = decomposition(*args, **kwargs)
         except (_NotTraceable, GuardError, GuardOnDataDependentSymNode):
             return None  # it would be right for some sizes only
+        except RuntimeError:
+            return None  # PyTorch refuses these arguments, such as writes to memory that is shared by itself
         if result is NotImplemented:
             return None
         recorder.template.result = recorder.refer(result)
@@ -273,6 +276,14 @@ def replace(node: fx.Node, result) -> None:
     node.graph.erase_node(node)
 
 
+def _lstm_layer(x, w_ih, w_hh, b_ih, b_hh, h, c, reverse, _sizes, _mode, _hidden, _layers, has_biases, *_):
+    """What PyTorch calls on x86 where others get small operators: one layer of an LSTM, in one
+    direction.  x [T, B, I], h and c [1, B, H] -> [T, B, H], h, c, and a workspace that nobody reads."""
+    weights = (w_ih, w_hh, b_ih, b_hh) if has_biases else (w_ih, w_hh)
+    y, (h, c) = one_layer_lstm(x, (h.squeeze(0), c.squeeze(0)), weights, has_biases, reverse)
+    return y, h.unsqueeze(0), c.unsqueeze(0), h.new_empty(0)
+
+
 # Not core ATen, and yet without PyTorch's decomposition by default: stock ExecuTorch has no kernels for
 # them, and programs without delegates run there.
 _STOCK_LACKS = (torch.ops.aten.linalg_vector_norm.default, torch.ops.aten.addmv.default)
@@ -281,6 +292,7 @@ _STOCK_LACKS = (torch.ops.aten.linalg_vector_norm.default, torch.ops.aten.addmv.
 def core_aten_table(extra: Table | None = None, without: Iterable = ()) -> Table:
     """PyTorch's decompositions into core ATen operators, with `extra` ones added."""
     table = dict(torch.export.default_decompositions().items())
+    table[torch.ops.aten.mkldnn_rnn_layer.default] = _lstm_layer
     table.update(get_decompositions(_STOCK_LACKS))
     table.update(extra or {})
     for op in without:

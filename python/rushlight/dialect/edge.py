@@ -1,11 +1,11 @@
 # Copyright (c) The Rushlight authors.
 # SPDX-License-Identifier: BSD-3-Clause
-"""to_edge for one program: import, decompose, functionalize, verify."""
+"""to_edge for the methods of a program: import, decompose, functionalize, verify."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import fx
@@ -19,12 +19,14 @@ from torch.export.graph_signature import (
 
 from rushlight.dialect.decompose import Decomposer, core_aten_table
 from rushlight.dialect.functionalize import functionalize
+from rushlight.dialect.state import mark_state
 from rushlight.dialect.verifier import make_program
 from rushlight.export.importer import import_program
 from rushlight.obstacles import CompileError, Obstacle
 from rushlight.passes.base import graph_modules, refresh_outputs, run_passes
 from rushlight.passes.decompose_composites import COMPOSITES
 from rushlight.passes.pipeline import edge_passes
+from rushlight.passes.remove_unread_state import remove_unread_state
 
 _CHANGED = {
     InputKind.BUFFER: OutputKind.BUFFER_MUTATION,
@@ -40,8 +42,20 @@ def to_edge_program(
     preserve: frozenset = frozenset(),
     keep: Callable[[fx.Node], bool] = lambda node: False,
 ) -> ExportedProgram:
-    """The edge dialect form of an exported program, which stays as it is.  Operators in `preserve`,
-    and nodes that `keep` accepts, are not decomposed."""
+    """The edge dialect form of one exported program: both steps below."""
+    edge = functional_program(program, preserve=preserve, keep=keep)
+    finish_edge_programs({"forward": edge})
+    return edge
+
+
+def functional_program(
+    program: ExportedProgram,
+    *,
+    preserve: frozenset = frozenset(),
+    keep: Callable[[fx.Node], bool] = lambda node: False,
+) -> ExportedProgram:
+    """An exported program, which stays as it is, in small operators without mutation.  Operators in
+    `preserve`, and nodes that `keep` accepts, are not decomposed."""
     module, signature = import_program(program)
     whole = COMPOSITES | preserve
     decomposer = Decomposer(
@@ -61,10 +75,17 @@ def to_edge_program(
         m.recompile()
     edge = make_program(program, module, signature)
     edge.graph_module.meta["edge"] = True
-    run_passes(edge, edge_passes())
-    _number_nodes(edge)
-    edge.validate()
     return edge
+
+
+def finish_edge_programs(programs: Mapping[str, ExportedProgram]) -> None:
+    """The passes over all methods of a program, in place."""
+    mark_state(programs)
+    for edge in programs.values():
+        run_passes(edge, edge_passes())
+        _number_nodes(edge)
+        edge.validate()
+    remove_unread_state(programs.values())
 
 
 def _add_mutation_outputs(module: fx.GraphModule, signature, final: dict[fx.Node, fx.Node]) -> None:

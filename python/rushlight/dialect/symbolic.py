@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable
 import sympy
 import torch
 from torch import fx
-from torch.fx.experimental.symbolic_shapes import _ShapeEnvGuardError as GuardError
+from torch.fx.experimental.symbolic_shapes import _ShapeEnvGuardError as GuardError  # noqa: F401
 from torch.utils._sympy.interp import sympy_interp
 from torch.utils._sympy.numbers import int_oo
 from torch.utils._sympy.reference import PythonReferenceAnalysis

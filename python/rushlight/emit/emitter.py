@@ -22,6 +22,7 @@ from torch.export.graph_signature import ConstantArgument, InputKind, OutputKind
 from torch.utils import _pytree as pytree
 
 from rushlight.delegates.backend import call_delegate
+from rushlight.dialect.state import state_of
 from rushlight.dialect.symbolic import (
     SIZE_OPERATORS,
     Bounds,
@@ -32,6 +33,7 @@ from rushlight.dialect.symbolic import (
 )
 from rushlight.emit import control_flow
 from rushlight.emit.out_variants import out_variant
+from rushlight.emit.trees import tree_text
 from rushlight.emit.values import (
     STATE,
     Constant,
@@ -121,7 +123,7 @@ class Emitter:
                 OutputKind.USER_INPUT_MUTATION,
             )
         }
-        changed_targets = {t for _, t in changed} | self.program.graph_module.meta.get("shared_state", set())
+        changed_targets = {t for _, t in changed} | set(state_of(self.program))
         for node, spec in input_specs(self.program).items():
             is_user = spec.kind == InputKind.USER_INPUT
             if not is_user and not node.users and spec.target not in changed_targets:
@@ -146,7 +148,8 @@ class Emitter:
             if spec.kind in (OutputKind.USER_OUTPUT, OutputKind.LOSS_OUTPUT):
                 self.method.outputs.append(self._output(out, env, overwritten))
         self._write_back(pending, overwritten)
-        self._trees()
+        spec = self.program.call_spec
+        self.method.input_tree, self.method.output_tree = tree_text(spec.in_spec), tree_text(spec.out_spec)
         return self.method
 
     @contextmanager
@@ -276,7 +279,8 @@ class Emitter:
                 self.obstacles.append(
                     Obstacle(
                         f"input {node.name} is a number that may change from call to call",
-                        advice="pass it as a tensor, torch.tensor(n), and use .item() where a number is needed",
+                        advice="pass it as a tensor, torch.tensor(n), and use .item() where a number is "
+                        "needed",
                     )
                 )
             return self.constant(value if isinstance(value, (int, float, bool, str)) else 0)
@@ -291,7 +295,7 @@ class Emitter:
                 return self.constant_tensor(real, spec.target)
             tensor = self.tensor(value, storage=Storage(0, STATE, persistent=True))
             tensor.storage.nbytes = tensor.nbytes
-            tensor.name = spec.target
+            tensor.name = state_of(self.program).get(spec.target, spec.target)
             if bool((real != 0).any()):
                 tensor.constant = real.detach().contiguous()
             return tensor
@@ -761,16 +765,6 @@ class Emitter:
                 writes=[buffer],
                 node=node,
             )
-
-    def _trees(self) -> None:
-        spec = self.program.call_spec
-        for name, tree in (("input_tree", spec.in_spec), ("output_tree", spec.out_spec)):
-            if tree is None:
-                continue
-            try:
-                setattr(self.method, name, pytree.treespec_dumps(tree))
-            except (NotImplementedError, TypeError, ValueError):
-                pass  # a type that PyTorch cannot write down: callers see a flat list
 
 
 def _changes_order(node: fx.Node) -> bool:

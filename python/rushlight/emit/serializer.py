@@ -11,6 +11,7 @@ from torch.utils import _pytree as pytree
 
 from rushlight import _native
 from rushlight.emit.emitter import DTYPE_NUMBER
+from rushlight.emit.trees import tree_text
 from rushlight.emit.values import Constant, ListValue, MethodIR, ScalarValue, TensorValue, Value
 from rushlight.obstacles import source_of
 
@@ -136,10 +137,11 @@ def debug_info(methods: list[MethodIR]) -> bytes:
 
 
 def constant_method(builder: _native.ProgramBuilder, name: str, value) -> None:
-    """A method without inputs that returns a constant: a number, a str, a tensor, or a list of them."""
+    """A method without inputs that returns a constant: a number, a str, a tensor, or a structure of them."""
     method = MethodIR(name)
     outputs = []
-    for v in value if isinstance(value, (list, tuple)) else [value]:
+    leaves, structure = pytree.tree_flatten(value)
+    for v in leaves:
         if isinstance(v, torch.Tensor):
             v = v.detach().contiguous()
             outputs.append(
@@ -150,11 +152,10 @@ def constant_method(builder: _native.ProgramBuilder, name: str, value) -> None:
         else:
             raise TypeError(
                 f"constant method {name!r}: a {type(v).__name__} cannot be returned by a program; "
-                "numbers, str, tensors and lists of them can"
+                "numbers, str, tensors, and lists, tuples and dicts of them can"
             )
     method.values = list(outputs)
     method.outputs = outputs
-    method.input_tree, method.output_tree = (
-        pytree.treespec_dumps(pytree.tree_structure(v)) for v in (((), {}), value)
-    )
+    method.input_tree = tree_text(pytree.tree_structure(((), {})))
+    method.output_tree = tree_text(structure)
     MethodSerializer(builder, method).run([])

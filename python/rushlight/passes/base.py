@@ -29,6 +29,7 @@ from torch.export.graph_signature import (
 from torch.fx.passes.infra.pass_base import PassResult
 
 from rushlight.dialect.decompose import fake_mode_of
+from rushlight.dialect.state import state_of
 from rushlight.dialect.symbolic import has_symbols
 from rushlight.export.importer import tensor_of
 from rushlight.obstacles import CompileError
@@ -87,6 +88,7 @@ class _UserPass(Pass):
         if result is None or not result.modified:
             return result is not None and result.modified
         if result.graph_module is not module:
+            result.graph_module.meta.update(module.meta)
             program._graph_module = result.graph_module
             _rename_signature(program)
         return True
@@ -172,7 +174,7 @@ def constant_tensors(program: ExportedProgram) -> dict[fx.Node, torch.Tensor]:
         s.target
         for s in program.graph_signature.output_specs
         if s.kind in (OutputKind.BUFFER_MUTATION, OutputKind.PARAMETER_MUTATION)
-    } | program.graph_module.meta.get("shared_state", set())
+    } | set(state_of(program))
     return {
         node: tensor_of(program, spec)
         for node, spec in input_specs(program).items()

@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from torch.export import ExportedProgram
 from torch.export.graph_signature import InputKind, OutputKind
 
+from rushlight.dialect.state import state_of
 from rushlight.passes.base import input_specs, refresh_outputs
 
 
@@ -26,12 +27,14 @@ def remove_unread_state(programs: Iterable[ExportedProgram]) -> None:
         for node, spec in input_specs(program).items():
             if spec.kind != InputKind.BUFFER:
                 continue
+            name = state_of(program).get(spec.target)
             if node.users:
-                read.add(spec.target)
+                read.add(name)
             if not spec.persistent:
-                temporary.add(spec.target)
+                temporary.add(name)
     for program in programs:
-        _remove(program, temporary - read)
+        unread = {target for target, name in state_of(program).items() if name in temporary - read}
+        _remove(program, unread)
 
 
 def _remove(program: ExportedProgram, targets: set[str]) -> None:

@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <deque>
+#include <map>
 #include <optional>
 
 #include "rushlight/module.h"
@@ -80,15 +81,22 @@ class Inputs {
       return Value(&views_.back());
     }
     Array a;
-    if (!nb::try_cast<Array>(h, a)) {
+    // A program that writes to an input writes to the caller's array, where that may be written to.
+    nb::ndarray<nb::device::cpu> writable;
+    const bool read_only = !nb::try_cast(h, writable, false);
+    if (!read_only) {
+      a = Array(writable);
+    } else if (!nb::try_cast(h, a)) {
       throw nb::type_error(("input " + std::to_string(position) +
-                            ": expected an array on the CPU, a number, a str or None").c_str());
+                            ": expected an array on the CPU, a number, a str or None")
+                               .c_str());
     }
     const std::optional<DType> dtype = FromDL(a.dtype());
     std::vector<uint8_t> order;
     if (!dtype || a.ndim() > kMaxRank || !DimOrder(a, &order)) {
       throw nb::type_error(("input " + std::to_string(position) +
-                            ": an array of this dtype, rank or layout is not supported").c_str());
+                            ": an array of this dtype, rank or layout is not supported")
+                               .c_str());
     }
     std::vector<int32_t> sizes;
     for (size_t d = 0; d < a.ndim(); ++d) {
@@ -96,9 +104,9 @@ class Inputs {
       sizes.push_back(static_cast<int32_t>(a.shape(d)));
     }
     arrays_.push_back(a);
-    tensors_.push_back(HostTensor::View(*dtype, std::move(sizes), const_cast<void*>(a.data()),
-                                        std::move(order)));
-    tensors_.back().tensor().set_read_only(true);  // the array may be
+    tensors_.push_back(
+        HostTensor::View(*dtype, std::move(sizes), const_cast<void*>(a.data()), std::move(order)));
+    tensors_.back().tensor().set_read_only(read_only);
     return tensors_.back();
   }
 
@@ -109,16 +117,21 @@ class Inputs {
   std::deque<HostTensor> tensors_;
 };
 
+// An array of a tensor's memory, which `owner` keeps alive.
+nb::object ArrayOf(const Tensor& t, nb::handle owner) {
+  std::vector<size_t> shape(t.sizes().begin(), t.sizes().end());
+  int64_t strides[kMaxRank];
+  ComputeStrides(t, strides);
+  const std::optional<nb::dlpack::dtype> dtype = ToDL(t.dtype());
+  if (!dtype) throw nb::type_error("an output has a dtype that Python has no arrays of");
+  return nb::cast(nb::ndarray<nb::array_api, nb::device::cpu>(t.raw(), t.rank(), shape.data(),
+                                                              owner, strides, *dtype));
+}
+
 nb::object TensorToPython(const Tensor& t) {
   auto* copy = new HostTensor(HostTensor::CopyOf(t));
   nb::capsule owner(copy, [](void* p) noexcept { delete static_cast<HostTensor*>(p); });
-  std::vector<size_t> shape(t.sizes().begin(), t.sizes().end());
-  int64_t strides[kMaxRank];
-  ComputeStrides(copy->tensor(), strides);
-  const std::optional<nb::dlpack::dtype> dtype = ToDL(t.dtype());
-  if (!dtype) throw nb::type_error("an output has a dtype that Python has no arrays of");
-  return nb::cast(nb::ndarray<nb::array_api, nb::device::cpu>(copy->tensor().raw(), t.rank(), shape.data(), owner,
-                                               strides, *dtype));
+  return ArrayOf(copy->tensor(), owner);
 }
 
 nb::object ToPython(const Value& v) {
@@ -195,11 +208,65 @@ nb::dict Meta(const PyModule& m, const std::string& name) {
   return d;
 }
 
+// Outputs in the caller's arrays, for one execution: afterwards they are the module's again.
+class Outputs {
+ public:
+  explicit Outputs(Method* method) : method_(method) {}
+  Outputs(const Outputs&) = delete;
+  ~Outputs() {
+    for (const Own& o : own_) (void)method_->SetOutput(o.index, o.data, o.bytes);
+  }
+
+  Error Set(size_t i, nb::handle given) {
+    if (given.is_none()) return kOk;
+    nb::ndarray<nb::device::cpu, nb::c_contig> array;
+    if (!nb::try_cast(given, array, false)) {
+      throw nb::type_error(
+          ("output " + std::to_string(i) + ": expected a writable, contiguous array on the CPU")
+              .c_str());
+    }
+    RL_ASSIGN_OR_RETURN(const TensorInfo info, method_->meta().output_tensor(i));
+    if (FromDL(array.dtype()) != info.dtype) {
+      throw nb::type_error(
+          ("output " + std::to_string(i) + " is of " + std::string(DTypeName(info.dtype))).c_str());
+    }
+    void* const before = method_->output(i).as_tensor().raw();
+    RL_RETURN_IF_ERROR(method_->SetOutput(i, array.data(), array.nbytes()));
+    own_.push_back({i, before, info.nbytes});
+    arrays_.emplace(i, nb::borrow(given));
+    return kOk;
+  }
+
+  // The caller's array, in the size of this execution's output; null where none was given.
+  nb::object Get(size_t i) const {
+    const auto found = arrays_.find(i);
+    return found == arrays_.end() ? nb::object()
+                                  : ArrayOf(method_->output(i).as_tensor(), found->second);
+  }
+
+ private:
+  struct Own {
+    size_t index;
+    void* data;
+    size_t bytes;
+  };
+  Method* method_;
+  std::vector<Own> own_;
+  std::map<size_t, nb::object> arrays_;
+};
+
 nb::list Execute(PyModule& m, const std::string& name, const nb::list& arguments,
-                 uint64_t max_instructions, int64_t max_nanoseconds) {
+                 const nb::list& results, uint64_t max_instructions, int64_t max_nanoseconds) {
   Inputs inputs;
   std::vector<Value> values;
   for (size_t i = 0; i < arguments.size(); ++i) values.push_back(inputs.Convert(arguments[i], i));
+  const Result<Method*> method = m.module.method(name);
+  if (!method.ok()) Raise(method.error(), &m.module.program());
+  Outputs given(*method);
+  for (size_t i = 0; i < results.size(); ++i) {
+    const Error error = given.Set(i, results[i]);
+    if (!error.ok()) Raise(error, &m.module.program());
+  }
   ExecuteOptions options;
   options.budget.max_instructions = max_instructions;
   options.budget.max_nanoseconds = max_nanoseconds;
@@ -210,7 +277,10 @@ nb::list Execute(PyModule& m, const std::string& name, const nb::list& arguments
   }
   if (!outputs->ok()) Raise(outputs->error(), &m.module.program());
   nb::list result;
-  for (const Value& v : **outputs) result.append(ToPython(v));
+  for (size_t i = 0; i < (*outputs)->size(); ++i) {
+    nb::object array = given.Get(i);
+    result.append(array.is_valid() ? array : ToPython((**outputs)[i]));
+  }
   return result;
 }
 
@@ -252,8 +322,12 @@ void BindRuntime(nb::module_& m) {
           },
           nb::arg("bytes"), nb::arg("data_files") = std::vector<std::string>(),
           nb::arg("memory_limit") = 0, nb::rv_policy::take_ownership)
-      .def("share", [](const PyModule& m) { return new PyModule{m.bytes, m.module.Share()}; },
-           nb::rv_policy::take_ownership)
+      .def(
+          "share",
+          [](const PyModule& m) {
+            return new PyModule{m.bytes, m.module.Share()};
+          },
+          nb::rv_policy::take_ownership)
       .def_prop_ro("method_names", [](const PyModule& m) { return m.module.method_names(); })
       .def("method_meta", &Meta)
       .def("load_method",
@@ -262,7 +336,7 @@ void BindRuntime(nb::module_& m) {
              if (!error.ok()) Raise(error, &m.module.program());
            })
       .def("execute", &Execute, nb::arg("method"), nb::arg("inputs"),
-           nb::arg("max_instructions") = Budget().max_instructions,
+           nb::arg("outputs") = nb::list(), nb::arg("max_instructions") = Budget().max_instructions,
            nb::arg("max_nanoseconds") = Budget().max_nanoseconds)
       .def("reset_state",
            [](PyModule& m) {

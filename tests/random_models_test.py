@@ -28,8 +28,6 @@ class Refused(Exception):
     """The model cannot be exported, or the compiler says what it cannot do."""
 
 
-
-
 def export(case: Case, dynamic: bool) -> torch.export.ExportedProgram:
     shapes = None
     if dynamic:

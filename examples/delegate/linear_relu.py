@@ -14,11 +14,10 @@ import hashlib
 import struct
 import sys
 
-import torch
-from torch.export import ExportedProgram
-
 import rushlight
+import torch
 from rushlight.delegates.partitioner import tag_constant_data
+from torch.export import ExportedProgram
 
 aten = torch.ops.aten
 VERSION = 1
@@ -33,7 +32,9 @@ class LinearReluBackend(rushlight.BackendDetails):
         constants = {**edge_program.state_dict, **edge_program.constants}
         targets = {s.arg.name: s.target for s in edge_program.graph_signature.input_specs}
         linear = next(n for n in edge_program.graph.nodes if n.target is aten.linear.default)
-        tensors = [constants[targets[node.name]].detach().float() for node in linear.args[1:] if node is not None]
+        tensors = [
+            constants[targets[node.name]].detach().float() for node in linear.args[1:] if node is not None
+        ]
         data = b"".join(t.contiguous().numpy().tobytes() for t in tensors)
         key = hashlib.sha256(data).hexdigest()
         outputs, inputs = tensors[0].shape

@@ -28,6 +28,7 @@ int main(int argc, char** argv) {
     return 1;
   }
   const rushlight::Tensor& y = (*outputs)[0].as_tensor();
-  for (size_t i = 0; i < y.numel(); ++i) std::printf("%s%.4f", i == 0 ? "" : " ", y.data<float>()[i]);
+  for (size_t i = 0; i < y.numel(); ++i)
+    std::printf("%s%.4f", i == 0 ? "" : " ", y.data<float>()[i]);
   std::printf("\n");
 }

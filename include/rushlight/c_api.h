@@ -14,8 +14,8 @@
  *   rl_module_free(module);
  *
  * Functions that can fail return false or NULL and fill in *error, which may be NULL.  Structs are
- * zeroed where the caller fills them in partly.  A module is used by one thread at a time, except for
- * rl_module_cancel(). */
+ * zeroed where the caller fills them in partly.  A module is used by one thread at a time, except
+ * for rl_module_cancel(). */
 #ifndef RUSHLIGHT_C_API_H_
 #define RUSHLIGHT_C_API_H_
 
@@ -29,7 +29,8 @@ extern "C" {
 
 #define RL_MAX_RANK 16
 
-/* Element types, numbered as in the program file and in PyTorch.  Others may come out of a program. */
+/* Element types, numbered as in the program file and in PyTorch.  Others may come out of a program.
+ */
 enum {
   RL_UINT8 = 0,
   RL_INT8 = 1,
@@ -91,7 +92,7 @@ typedef struct RlOptions {
   bool read_instead_of_map;      /* read the file into memory */
   const char* const* data_files; /* [data_file_count] external weights (.ptd) */
   size_t data_file_count;
-  uint64_t memory_limit;         /* most bytes of planned memory, scratch and outputs; 0: no limit */
+  uint64_t memory_limit; /* most bytes of planned memory, scratch and outputs; 0: no limit */
 } RlOptions;
 
 typedef struct RlExecuteOptions {

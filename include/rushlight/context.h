@@ -20,8 +20,8 @@ namespace rushlight {
 // long loop, never inside an inner loop.
 struct Budget {
   uint64_t max_instructions = 10'000'000;
-  int64_t max_nanoseconds = 0;                 // 0: no limit
-  const std::atomic<bool>* cancel = nullptr;   // set from any thread to stop
+  int64_t max_nanoseconds = 0;                // 0: no limit
+  const std::atomic<bool>* cancel = nullptr;  // set from any thread to stop
 };
 
 class Context {
@@ -32,10 +32,10 @@ class Context {
 
   Parallel parallel = nullptr;  // null: serial.  Set by whoever owns the team.
   void* team = nullptr;
-  size_t threads = 1;           // how many tasks may run at once
-  Arena scratch;                // released after each instruction
+  size_t threads = 1;  // how many tasks may run at once
+  Arena scratch;       // released after each instruction
   const std::atomic<bool>* cancel = nullptr;
-  int64_t deadline = 0;         // platform::MonotonicNanos(), 0: none
+  int64_t deadline = 0;  // platform::MonotonicNanos(), 0: none
 
   // kCancelFlag or kTimeBudget where the execution is to stop.
   Error CheckBudget() const;

@@ -6,7 +6,8 @@
 // The compiler stores it as named data (kDebugInfoKey), so that it costs no memory until somebody
 // asks.  JSON:
 //   {"version": 1, "files": ["model.py", ...],
-//    "methods": {"forward": [[debug handle, file, line], ...]}}     one entry an instruction, file -1
+//    "methods": {"forward": [[debug handle, file, line], ...]}}     one entry an instruction, file
+//    -1
 #pragma once
 
 #include <cstdint>

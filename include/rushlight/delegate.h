@@ -9,8 +9,8 @@
 //            for each conversation: they may grow, be copied, saved and restored by the caller;
 //   Scratch  memory that is free between calls.
 //
-// There is one entry, for a batch of rows, each with its own state and position.  A delegate call of
-// a method is the case of one row.  A delegate is a row of a constexpr table, as operators are.
+// There is one entry, for a batch of rows, each with its own state and position.  A delegate call
+// of a method is the case of one row.  A delegate is a row of a constexpr table, as operators are.
 #pragma once
 
 #include <cstddef>
@@ -33,9 +33,9 @@ struct CompileSpec {
 struct PlanSource {
   Span<const uint8_t> payload;
   Span<const CompileSpec> specs;
-  DataMap data;         // weights, by key
-  size_t arguments;     // of each call: inputs, then outputs
-  size_t threads;       // most tasks that will run at once
+  DataMap data;      // weights, by key
+  size_t arguments;  // of each call: inputs, then outputs
+  size_t threads;    // most tasks that will run at once
 };
 
 // One named buffer of State.  Buffers of equal names are one buffer for all methods of a program.

@@ -14,8 +14,8 @@ namespace rushlight {
 // "InvalidProgram", "OutOfMemory", ...
 const char* CodeName(ErrorCode code);
 
-// Code, what was expected, what was found, and where.  With the program that the error came from, the
-// method, the operator and the source line of the model are named too.  Names out of a file are
+// Code, what was expected, what was found, and where.  With the program that the error came from,
+// the method, the operator and the source line of the model are named too.  Names out of a file are
 // escaped and cut.
 std::string Describe(const Error& error, const Program* program = nullptr);
 

@@ -57,8 +57,7 @@ constexpr bool IsFloating(DType t) {
          t == DType::kFloat64;
 }
 constexpr bool IsInteger(DType t) {  // bool is not one
-  return (t >= DType::kUInt8 && t <= DType::kInt64) ||
-         (t >= DType::kUInt16 && t <= DType::kUInt64);
+  return (t >= DType::kUInt8 && t <= DType::kInt64) || (t >= DType::kUInt16 && t <= DType::kUInt64);
 }
 
 // The dtype that PyTorch computes in for two tensors of these dtypes (both with dimensions).

@@ -17,15 +17,15 @@ namespace rushlight {
 
 enum class ErrorCode : uint8_t {
   kOk = 0,
-  kInternal,            // a defect of this library
-  kInvalidState,        // the call is not legal now
-  kInvalidArgument,     // from the caller, or computed at run time: count, kind, dtype, shape, index
-  kNotFound,            // no method, key or file of that name
-  kNotSupported,        // legal, but not built here
-  kOutOfMemory,         // an arena is too small, or the heap refused
-  kIo,                  // the operating system refused
-  kNotAProgram,         // not the file kind that was asked for
-  kTruncated,           // the file ends before what it declares
+  kInternal,         // a defect of this library
+  kInvalidState,     // the call is not legal now
+  kInvalidArgument,  // from the caller, or computed at run time: count, kind, dtype, shape, index
+  kNotFound,         // no method, key or file of that name
+  kNotSupported,     // legal, but not built here
+  kOutOfMemory,      // an arena is too small, or the heap refused
+  kIo,               // the operating system refused
+  kNotAProgram,      // not the file kind that was asked for
+  kTruncated,        // the file ends before what it declares
   kVersionUnsupported,  // made by something newer
   kInvalidProgram,      // the file contradicts itself
   kLimitExceeded,       // over a limit of this library, or over the caller's budget
@@ -53,58 +53,58 @@ enum class Reason : uint16_t {
   kFootprintDrift,  // found: bytes used, limit: bytes computed
 
   kNotLoaded = internal::First(ErrorCode::kInvalidState),
-  kInputNotSet,     // index: input
-  kOutputNotSet,    // index: output that needs memory from the caller
-  kNotInProgress,   // Step() outside an execution
+  kInputNotSet,    // index: input
+  kOutputNotSet,   // index: output that needs memory from the caller
+  kNotInProgress,  // Step() outside an execution
   kInUse,
 
   kInputCount = internal::First(ErrorCode::kInvalidArgument),  // found, limit: expected
-  kInputIndex,          // index
+  kInputIndex,                                                 // index
   kOutputIndex,
-  kInputKind,           // index, found: tag given, limit: tag expected
-  kInputDType,          // index, found, limit: expected
-  kInputRank,           // index, found, limit: expected
-  kInputSize,           // index, argument: dimension, found, limit: upper bound
-  kInputDimOrder,       // index
-  kInputValue,          // index: a scalar input must equal the traced one
-  kInputNull,           // index
-  kInputMisaligned,     // index
-  kOutputKind,          // index: not a tensor
-  kOutputPlanned,       // index: its memory is planned, it cannot be replaced
-  kOutputBytes,         // index, found, limit: bytes needed
-  kArgumentCount,       // of an operator; found, limit: expected
-  kArgumentKind,        // argument, found: tag, limit: expected tag
-  kArgumentNull,        // argument: tensor without memory
-  kArgumentReadOnly,    // argument: written to, but constant
-  kArgumentDType,       // argument, found, limit: expected
-  kArgumentRank,        // argument, found, limit: expected
-  kArgumentSize,        // argument, found, limit: expected
-  kArgumentValue,       // argument, found, limit
-  kArgumentDimOrder,    // argument
-  kArgumentOverlap,     // argument: shares memory with an output it must not share with
-  kBroadcast,           // argument, found: size, limit: size it cannot stretch to
-  kIndexOutOfRange,     // argument, found, limit: size
-  kOutputRank,          // found, limit
-  kOutputShape,         // a static tensor given another shape; found, limit
-  kOutputTooSmall,      // found: elements needed, limit: upper bound
-  kCondition,           // found: tag or dtype of a jump's condition
-  kOptionInvalid,       // a wrong option from the caller; found
-  kNameTaken,           // there is one of that name already
-  kArrayFile,           // an array file (.npy) that is damaged or of an unknown kind
+  kInputKind,         // index, found: tag given, limit: tag expected
+  kInputDType,        // index, found, limit: expected
+  kInputRank,         // index, found, limit: expected
+  kInputSize,         // index, argument: dimension, found, limit: upper bound
+  kInputDimOrder,     // index
+  kInputValue,        // index: a scalar input must equal the traced one
+  kInputNull,         // index
+  kInputMisaligned,   // index
+  kOutputKind,        // index: not a tensor
+  kOutputPlanned,     // index: its memory is planned, it cannot be replaced
+  kOutputBytes,       // index, found, limit: bytes needed
+  kArgumentCount,     // of an operator; found, limit: expected
+  kArgumentKind,      // argument, found: tag, limit: expected tag
+  kArgumentNull,      // argument: tensor without memory
+  kArgumentReadOnly,  // argument: written to, but constant
+  kArgumentDType,     // argument, found, limit: expected
+  kArgumentRank,      // argument, found, limit: expected
+  kArgumentSize,      // argument, found, limit: expected
+  kArgumentValue,     // argument, found, limit
+  kArgumentDimOrder,  // argument
+  kArgumentOverlap,   // argument: shares memory with an output it must not share with
+  kBroadcast,         // argument, found: size, limit: size it cannot stretch to
+  kIndexOutOfRange,   // argument, found, limit: size
+  kOutputRank,        // found, limit
+  kOutputShape,       // a static tensor given another shape; found, limit
+  kOutputTooSmall,    // found: elements needed, limit: upper bound
+  kCondition,         // found: tag or dtype of a jump's condition
+  kOptionInvalid,     // a wrong option from the caller; found
+  kNameTaken,         // there is one of that name already
+  kArrayFile,         // an array file (.npy) that is damaged or of an unknown kind
 
   kMethodNotFound = internal::First(ErrorCode::kNotFound),
   kKeyNotFound,
   kBufferNotFound,
 
   kUnsupported = internal::First(ErrorCode::kNotSupported),
-  kUnboundedTensor,     // index: value
+  kUnboundedTensor,  // index: value
 
   kMethodArena = internal::First(ErrorCode::kOutOfMemory),  // found: bytes needed, limit: given
   kMetadataArena,
-  kPlannedArena,        // index: memory id
+  kPlannedArena,  // index: memory id
   kScratchArena,
   kStateArena,
-  kHeap,                // found: bytes asked for
+  kHeap,  // found: bytes asked for
 
   kOpen = internal::First(ErrorCode::kIo),  // found: errno
   kWrite,
@@ -113,109 +113,109 @@ enum class Reason : uint16_t {
   kOtherFormatVersion,  // the magic of another version of the format
 
   kTooShort = internal::First(ErrorCode::kTruncated),  // found: bytes, limit: bytes needed
-  kProgramTruncated,    // found: file size, limit: declared
-  kSegmentsTruncated,   // found: file size, limit: declared
+  kProgramTruncated,                                   // found: file size, limit: declared
+  kSegmentsTruncated,                                  // found: file size, limit: declared
 
   kProgramVersion = internal::First(ErrorCode::kVersionUnsupported),  // found, limit
-  kDelegateVersion,     // for delegates: of a payload; found, limit
+  kDelegateVersion,  // for delegates: of a payload; found, limit
 
   kHeaderLength = internal::First(ErrorCode::kInvalidProgram),  // found, limit
-  kHeaderSizes,         // found: program size, limit
-  kSegmentBase,         // found, limit
-  kFlatBuffer,          // the verifier refused the structure
-  kRepeatedVectors,     // vectors overlap: found: their bytes, limit
+  kHeaderSizes,                                                 // found: program size, limit
+  kSegmentBase,                                                 // found, limit
+  kFlatBuffer,       // the verifier refused the structure
+  kRepeatedVectors,  // vectors overlap: found: their bytes, limit
   kVectorMisaligned,
   kNoMethods,
-  kMissingField,        // index: which field, argument: of which table
-  kSegmentIndex,        // index: who, found, limit
-  kSegmentRange,        // index: segment, found: its end, limit
-  kConstantOffset,      // index: constant, found, limit
-  kNamedDataKey,        // index
-  kMethodName,          // index
-  kDuplicateMethod,     // index, found: the earlier one
-  kValueKind,           // index: value, found
-  kValueNull,           // index
-  kTensorDType,         // index: value, found
-  kTensorLayout,        // index, found
-  kTensorStorageOffset, // index, found
-  kTensorSizes,         // index: sizes or dim_order absent
-  kTensorDimCount,      // index, found: dim_order's length, limit: rank
-  kTensorSize,          // index, argument: dimension, found
-  kTensorDimOrder,      // index, argument: position, found
-  kTensorBytes,         // index: the product of sizes overflows
-  kTensorDynamism,      // index, found
-  kTensorDevice,        // index, found
-  kTensorData,          // index, found: data_buffer_idx, limit: entries
-  kTensorDataRange,     // index, found: end, limit
-  kTensorDataAlignment, // index, found: offset
-  kTensorName,          // index: external, without a name
-  kMemoryId,            // index: value, found, limit
-  kMemoryRange,         // index: value, found: end, limit
-  kMemoryAlignment,     // index: value, found: offset
-  kMemorySize,          // index: memory id, found
-  kMemoryDevice,        // index: memory id, found
-  kMemoryOverlap,       // index: buffer, found: another that lives at the same time
-  kListItem,            // index: value, argument: position, found, limit
-  kListItemKind,        // index: value, argument: position, found: tag
-  kPlanInput,           // index: position, found, limit
-  kPlanOutput,          // index: position, found, limit
-  kPlanInputKind,       // index: position, found: tag
-  kPlanOutputKind,      // index: position, found: tag
-  kInstructionKind,     // instruction, found
-  kInstructionArgument, // instruction, argument, found, limit
-  kOperatorIndex,       // instruction, found, limit
-  kOperatorName,        // index: operator
-  kDelegateIndex,       // instruction, found, limit
-  kDelegateId,          // index
-  kDelegateData,        // index, found, limit
-  kCompileSpec,         // index: delegate, argument: spec
-  kJumpTarget,          // instruction, found, limit
-  kJumpCondition,       // instruction, found: tag
-  kMoveKinds,           // instruction, found: tag or dtype, limit
-  kFreeKind,            // instruction, found: tag
-  kMetadataKey,         // of a weights file; index: a key that occurs twice
-  kMetadataType,        // of a weights file; index: key, found: type
-  kMetadataValue,       // of a weights file; index: key, found
-  kTensorRepeated,      // of a weights file; index: a second tensor of one name
+  kMissingField,         // index: which field, argument: of which table
+  kSegmentIndex,         // index: who, found, limit
+  kSegmentRange,         // index: segment, found: its end, limit
+  kConstantOffset,       // index: constant, found, limit
+  kNamedDataKey,         // index
+  kMethodName,           // index
+  kDuplicateMethod,      // index, found: the earlier one
+  kValueKind,            // index: value, found
+  kValueNull,            // index
+  kTensorDType,          // index: value, found
+  kTensorLayout,         // index, found
+  kTensorStorageOffset,  // index, found
+  kTensorSizes,          // index: sizes or dim_order absent
+  kTensorDimCount,       // index, found: dim_order's length, limit: rank
+  kTensorSize,           // index, argument: dimension, found
+  kTensorDimOrder,       // index, argument: position, found
+  kTensorBytes,          // index: the product of sizes overflows
+  kTensorDynamism,       // index, found
+  kTensorDevice,         // index, found
+  kTensorData,           // index, found: data_buffer_idx, limit: entries
+  kTensorDataRange,      // index, found: end, limit
+  kTensorDataAlignment,  // index, found: offset
+  kTensorName,           // index: external, without a name
+  kMemoryId,             // index: value, found, limit
+  kMemoryRange,          // index: value, found: end, limit
+  kMemoryAlignment,      // index: value, found: offset
+  kMemorySize,           // index: memory id, found
+  kMemoryDevice,         // index: memory id, found
+  kMemoryOverlap,        // index: buffer, found: another that lives at the same time
+  kListItem,             // index: value, argument: position, found, limit
+  kListItemKind,         // index: value, argument: position, found: tag
+  kPlanInput,            // index: position, found, limit
+  kPlanOutput,           // index: position, found, limit
+  kPlanInputKind,        // index: position, found: tag
+  kPlanOutputKind,       // index: position, found: tag
+  kInstructionKind,      // instruction, found
+  kInstructionArgument,  // instruction, argument, found, limit
+  kOperatorIndex,        // instruction, found, limit
+  kOperatorName,         // index: operator
+  kDelegateIndex,        // instruction, found, limit
+  kDelegateId,           // index
+  kDelegateData,         // index, found, limit
+  kCompileSpec,          // index: delegate, argument: spec
+  kJumpTarget,           // instruction, found, limit
+  kJumpCondition,        // instruction, found: tag
+  kMoveKinds,            // instruction, found: tag or dtype, limit
+  kFreeKind,             // instruction, found: tag
+  kMetadataKey,          // of a weights file; index: a key that occurs twice
+  kMetadataType,         // of a weights file; index: key, found: type
+  kMetadataValue,        // of a weights file; index: key, found
+  kTensorRepeated,       // of a weights file; index: a second tensor of one name
 
   kTooManyDimensions = internal::First(ErrorCode::kLimitExceeded),  // index, found, limit
-  kNameTooLong,         // index, found, limit
-  kTooManyEntries,      // found, limit: methods, chains, memories; keys, tensors, arrays
-  kInstructionBudget,   // limit
-  kTimeBudget,          // limit: nanoseconds
-  kMemoryBudget,        // found: bytes, limit
+  kNameTooLong,                                                     // index, found, limit
+  kTooManyEntries,     // found, limit: methods, chains, memories; keys, tensors, arrays
+  kInstructionBudget,  // limit
+  kTimeBudget,         // limit: nanoseconds
+  kMemoryBudget,       // found: bytes, limit
   kFileTooLarge,
   kTextTooLong,
-  kContextFull,         // found: position, limit: context length
+  kContextFull,  // found: position, limit: context length
 
   kNoKernel = internal::First(ErrorCode::kOperatorMissing),  // index: operator
-  kNoKernelForDType,    // index: operator, found: dtype (compute << 8 | storage)
+  kNoKernelForDType,  // index: operator, found: dtype (compute << 8 | storage)
 
   kNoDelegate = internal::First(ErrorCode::kDelegateMissing),  // index: delegate
 
   kDelegatePayload = internal::First(ErrorCode::kDelegateFailed),  // for delegates; index: delegate
-  kDelegateArguments,   // found, limit
-  kDelegateRun,         // for delegates; found: the delegate's own code
+  kDelegateArguments,                                              // found, limit
+  kDelegateRun,  // for delegates; found: the delegate's own code
 
   kNoExternalData = internal::First(ErrorCode::kExternalData),  // index: value
-  kExternalLayout,      // index: value
-  kExternalBytes,       // index: value, found, limit
+  kExternalLayout,                                              // index: value
+  kExternalBytes,                                               // index: value, found, limit
 
   kCancelFlag = internal::First(ErrorCode::kCancelled),
 
   kTokenizerJson = internal::First(ErrorCode::kTokenizerInvalid),  // found: byte offset
-  kTokenizerField,      // index: which
-  kTokenizerToken,      // index: token
-  kTokenizerMerge,      // index: merge
-  kTokenizerPattern,    // found: offset in the pattern
+  kTokenizerField,                                                 // index: which
+  kTokenizerToken,                                                 // index: token
+  kTokenizerMerge,                                                 // index: merge
+  kTokenizerPattern,                                               // found: offset in the pattern
   kTokenizerUnsupported,
   kNoTokenizer,
 
   kTemplateSyntax = internal::First(ErrorCode::kTemplateInvalid),  // index: line
-  kTemplateName,        // index: line
-  kTemplateType,        // index: line
-  kTemplateRaised,      // index: line
-  kTemplateLimit,       // index: line
+  kTemplateName,                                                   // index: line
+  kTemplateType,                                                   // index: line
+  kTemplateRaised,                                                 // index: line
+  kTemplateLimit,                                                  // index: line
 };
 
 constexpr ErrorCode CodeOf(Reason reason) {
@@ -235,7 +235,7 @@ struct [[nodiscard]] Error {
   uint32_t method = kNone;          // position in the program
   uint32_t instruction = kNone;     // position in the method
   int64_t found = 0;
-  int64_t limit = 0;                // the bound, or what was expected
+  int64_t limit = 0;  // the bound, or what was expected
 
   constexpr Error() = default;
   constexpr explicit Error(Reason why, uint32_t object = kNone, int64_t found_value = 0,
@@ -318,11 +318,11 @@ class [[nodiscard]] Result {
 #ifndef RL_CHECK_HOOK
 #define RL_CHECK_HOOK(cond) (cond)
 #endif
-#define RL_CHECK(cond, ...)                                     \
-  do {                                                          \
-    if (__builtin_expect(!RL_CHECK_HOOK(cond), 0)) {            \
-      return ::rushlight::internal::Fail(__VA_ARGS__);          \
-    }                                                           \
+#define RL_CHECK(cond, ...)                            \
+  do {                                                 \
+    if (__builtin_expect(!RL_CHECK_HOOK(cond), 0)) {   \
+      return ::rushlight::internal::Fail(__VA_ARGS__); \
+    }                                                  \
   } while (0)
 
 #define RL_RETURN_IF_ERROR(expr)                                \
@@ -334,8 +334,8 @@ class [[nodiscard]] Result {
 #define RL_CONCAT_INNER(a, b) a##b
 #define RL_CONCAT(a, b) RL_CONCAT_INNER(a, b)
 // RL_ASSIGN_OR_RETURN(auto x, expr): x = the value of the Result `expr`, or returns its Error.
-#define RL_ASSIGN_OR_RETURN(var, expr)                                            \
-  auto RL_CONCAT(rl_result_, __LINE__) = (expr);                                  \
-  if (__builtin_expect(!RL_CONCAT(rl_result_, __LINE__).ok(), 0))                 \
-    return RL_CONCAT(rl_result_, __LINE__).error();                               \
+#define RL_ASSIGN_OR_RETURN(var, expr)                            \
+  auto RL_CONCAT(rl_result_, __LINE__) = (expr);                  \
+  if (__builtin_expect(!RL_CONCAT(rl_result_, __LINE__).ok(), 0)) \
+    return RL_CONCAT(rl_result_, __LINE__).error();               \
   var = *std::move(RL_CONCAT(rl_result_, __LINE__))

@@ -29,7 +29,8 @@ class HostTensor {
   HostTensor(DType dtype, std::vector<int32_t> sizes, std::initializer_list<T> values)
       : HostTensor(dtype, std::move(sizes)) {
     const size_t bytes = values.size() * sizeof(T);
-    std::memcpy(tensor().raw(), values.begin(), bytes < tensor().nbytes() ? bytes : tensor().nbytes());
+    std::memcpy(tensor().raw(), values.begin(),
+                bytes < tensor().nbytes() ? bytes : tensor().nbytes());
   }
   static HostTensor View(DType dtype, std::vector<int32_t> sizes, void* data,
                          std::vector<uint8_t> dim_order = {});

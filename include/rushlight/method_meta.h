@@ -50,7 +50,8 @@ class MethodMeta {
   // Positions in the value table.
   size_t input_value(size_t i) const;
   size_t output_value(size_t i) const;
-  // The tensor at a position; kUnsupported where there is something else.  Requires: v < num_values().
+  // The tensor at a position; kUnsupported where there is something else.  Requires: v <
+  // num_values().
   Result<TensorInfo> value_tensor(size_t v) const;
   // Trees of inputs and outputs, as the compiler wrote them; may be empty.
   std::string_view input_tree() const;
@@ -66,9 +67,11 @@ class MethodMeta {
   // "aten::add.out", written into `buffer` (kMaxOperatorName + 1 bytes or more).
   static constexpr size_t kMaxOperatorName = 99;
   std::string_view operator_name(size_t i, Span<char> buffer) const;
-  // The operator or delegate that an instruction calls; empty where it calls none, or does not exist.
+  // The operator or delegate that an instruction calls; empty where it calls none, or does not
+  // exist.
   std::string_view instruction_name(size_t i, Span<char> buffer) const;
-  // The values that an instruction names; empty where it names none.  Requires: i < num_instructions().
+  // The values that an instruction names; empty where it names none.  Requires: i <
+  // num_instructions().
   Span<const int32_t> instruction_operands(size_t i) const;
   // The bytes in the file of a constant; false where value i is not one.
   bool constant_value(size_t i, Span<const uint8_t>* bytes) const;

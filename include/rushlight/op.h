@@ -5,14 +5,14 @@
 //
 // An operator is two plain typed functions and its inner loops:
 //
-//   Error PrepareAdd(PrepareContext& c, const Tensor& a, const Tensor& b, Scalar alpha, Tensor& out);
-//   Error RunAdd(RunContext& c, const Tensor& a, const Tensor& b, Scalar alpha, Tensor& out);
+//   Error PrepareAdd(PrepareContext& c, const Tensor& a, const Tensor& b, Scalar alpha, Tensor&
+//   out); Error RunAdd(RunContext& c, const Tensor& a, const Tensor& b, Scalar alpha, Tensor& out);
 //   constexpr Op kOps[] = {{"aten::add.out", Boxed<PrepareAdd, RunAdd>, kAddLoops}};
 //
 // Prepare runs once, when a method is loaded (and in the compiler): it checks what cannot change
-// (dtypes, ranks, attributes), picks loops and asks for scratch.  Tensors may still lack memory, and
-// their sizes are upper bounds.  Run does the work: it checks what was computed (shapes, indices),
-// resizes `out` and calls the loops.
+// (dtypes, ranks, attributes), picks loops and asks for scratch.  Tensors may still lack memory,
+// and their sizes are upper bounds.  Run does the work: it checks what was computed (shapes,
+// indices), resizes `out` and calls the loops.
 //
 // The last parameters are the outputs.  A function that ends in `Value& result` returns a scalar
 // and overwrites that value whole.
@@ -161,31 +161,65 @@ Error WrongKind(const Args& args, size_t i, Tag expected);
 template <class T>
 struct Unbox;
 
-#define RL_UNBOX(TYPE, STORED)                                                        \
-  template <>                                                                         \
-  struct Unbox<TYPE> {                                                                \
-    using Stored = STORED;                                                            \
-    static Error Get(const Args& args, size_t i, bool running, Stored* out);          \
+#define RL_UNBOX(TYPE, STORED)                                               \
+  template <>                                                                \
+  struct Unbox<TYPE> {                                                       \
+    using Stored = STORED;                                                   \
+    static Error Get(const Args& args, size_t i, bool running, Stored* out); \
     static TYPE Pass(Stored& s)
 
-RL_UNBOX(const Tensor&, Tensor*) { return *s; } };
-RL_UNBOX(Tensor&, Tensor*) { return *s; } };
-RL_UNBOX(const Tensor*, Tensor*) { return s; } };
-RL_UNBOX(int64_t, int64_t) { return s; } };
-RL_UNBOX(double, double) { return s; } };
-RL_UNBOX(bool, bool) { return s; } };
-RL_UNBOX(Scalar, Scalar) { return s; } };
-RL_UNBOX(std::string_view, std::string_view) { return s; } };
-RL_UNBOX(std::optional<int64_t>, std::optional<int64_t>) { return s; } };
-RL_UNBOX(std::optional<double>, std::optional<double>) { return s; } };
-RL_UNBOX(std::optional<bool>, std::optional<bool>) { return s; } };
-RL_UNBOX(std::optional<Scalar>, std::optional<Scalar>) { return s; } };
-RL_UNBOX(std::optional<std::string_view>, std::optional<std::string_view>) { return s; } };
-RL_UNBOX(Span<const int64_t>, Span<const int64_t>) { return s; } };
-RL_UNBOX(std::optional<Span<const int64_t>>, std::optional<Span<const int64_t>>) { return s; } };
-RL_UNBOX(std::optional<Span<const double>>, std::optional<Span<const double>>) { return s; } };
-RL_UNBOX(Span<Tensor* const>, Span<Tensor* const>) { return s; } };
-RL_UNBOX(OutTensors, OutTensors) { return s; } };
+RL_UNBOX(const Tensor&, Tensor*) { return *s; }
+};
+RL_UNBOX(Tensor&, Tensor*) { return *s; }
+};
+RL_UNBOX(const Tensor*, Tensor*) { return s; }
+}
+;
+RL_UNBOX(int64_t, int64_t) { return s; }
+}
+;
+RL_UNBOX(double, double) { return s; }
+}
+;
+RL_UNBOX(bool, bool) { return s; }
+}
+;
+RL_UNBOX(Scalar, Scalar) { return s; }
+}
+;
+RL_UNBOX(std::string_view, std::string_view) { return s; }
+}
+;
+RL_UNBOX(std::optional<int64_t>, std::optional<int64_t>) { return s; }
+}
+;
+RL_UNBOX(std::optional<double>, std::optional<double>) { return s; }
+}
+;
+RL_UNBOX(std::optional<bool>, std::optional<bool>) { return s; }
+}
+;
+RL_UNBOX(std::optional<Scalar>, std::optional<Scalar>) { return s; }
+}
+;
+RL_UNBOX(std::optional<std::string_view>, std::optional<std::string_view>) { return s; }
+}
+;
+RL_UNBOX(Span<const int64_t>, Span<const int64_t>) { return s; }
+}
+;
+RL_UNBOX(std::optional<Span<const int64_t>>, std::optional<Span<const int64_t>>) { return s; }
+}
+;
+RL_UNBOX(std::optional<Span<const double>>, std::optional<Span<const double>>) { return s; }
+}
+;
+RL_UNBOX(Span<Tensor* const>, Span<Tensor* const>) { return s; }
+}
+;
+RL_UNBOX(OutTensors, OutTensors) { return s; }
+}
+;
 #undef RL_UNBOX
 
 // Lists whose items may be none: optional tensors, as aten::index takes them.
@@ -229,8 +263,7 @@ Error CallUnboxed(Error (*fn)(C&, A...), C& context, const Args& args, bool runn
                   std::index_sequence<I...>) {
   std::tuple<typename Unbox<A>::Stored...> stored;
   Error error;
-  const bool ok =
-      ((error = Unbox<A>::Get(args, I, running, &std::get<I>(stored))).ok() && ...);
+  const bool ok = ((error = Unbox<A>::Get(args, I, running, &std::get<I>(stored))).ok() && ...);
   if (!ok) return error;
   return fn(context, Unbox<A>::Pass(std::get<I>(stored))...);
 }

@@ -27,7 +27,8 @@ class Program {
   // Bytes at the head of a file that MetadataBytes looks at.
   static constexpr size_t kHeadBytes = 64;
 
-  // How many bytes of arena Load will use.  `head`: the first bytes of the file, kHeadBytes or more.
+  // How many bytes of arena Load will use.  `head`: the first bytes of the file, kHeadBytes or
+  // more.
   static Result<size_t> MetadataBytes(Span<const uint8_t> head, uint64_t file_size);
 
   // Both want `file` at a 16-byte aligned address, else kInputMisaligned.

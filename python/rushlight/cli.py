@@ -85,7 +85,9 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("--task", default="text-generation", choices=["text-generation"])
     export.add_argument("-o", "--output", required=True, help="the program file (.pte)")
     export.add_argument("--dtype", default="float32", choices=["float32", "float16", "bfloat16"])
-    export.add_argument("--max-context-len", type=int, help="positions of the cache (the model's, 2048 at most)")
+    export.add_argument(
+        "--max-context-len", type=int, help="positions of the cache (the model's, 2048 at most)"
+    )
     export.add_argument("--max-seq-len", type=int, help="most tokens of one call (512)")
     export.add_argument(
         "--all-logits", action="store_true", help="logits of every position, not only of the last"

@@ -14,8 +14,7 @@ namespace {
 constexpr size_t kHeaderBytes = 32;
 
 size_t Hash(Span<const uint8_t> bytes) {
-  return std::hash<std::string_view>()(
-      {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+  return std::hash<std::string_view>()({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
 }
 
 }  // namespace
@@ -72,8 +71,8 @@ int32_t MethodBuilder::AddTensor(const TensorSpec& spec) {
     for (size_t d = 0; d < spec.sizes.size(); ++d) t.dim_order.push_back(static_cast<uint8_t>(d));
   }
   t.data_buffer_idx = spec.constant;
-  t.shape_dynamism = spec.dynamic ? fb::TensorShapeDynamism_DYNAMIC_BOUND
-                                  : fb::TensorShapeDynamism_STATIC;
+  t.shape_dynamism =
+      spec.dynamic ? fb::TensorShapeDynamism_DYNAMIC_BOUND : fb::TensorShapeDynamism_STATIC;
   if (spec.memory_id != 0) {
     t.allocation_info = std::make_unique<fb::AllocationDetailsT>();
     t.allocation_info->memory_id = spec.memory_id;

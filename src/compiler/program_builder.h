@@ -30,10 +30,10 @@ struct TensorSpec {
   std::vector<int32_t> sizes;
   std::vector<uint8_t> dim_order;  // empty: 0, 1, 2, ...
   bool dynamic = false;
-  uint32_t constant = 0;           // from AddConstant or AddInitialState
-  uint32_t memory_id = 0;          // 0: not planned
+  uint32_t constant = 0;   // from AddConstant or AddInitialState
+  uint32_t memory_id = 0;  // 0: not planned
   uint64_t memory_offset = 0;
-  std::string name;                // of a buffer, or of external data
+  std::string name;  // of a buffer, or of external data
   bool external = false;
 };
 

@@ -5,10 +5,10 @@
 
 #include <utility>
 
+#include "src/core/no_throw.h"
 #include "src/llm/template_interpreter.h"
 #include "src/llm/template_json.h"
 #include "src/llm/template_parser.h"
-#include "src/core/no_throw.h"
 #include "src/tokenizers/utf8.h"
 
 namespace rushlight {

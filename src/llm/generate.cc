@@ -83,8 +83,8 @@ Result<GenerateResult> Generate(Session& session, Span<const int32_t> prompt,
     (result.ids.empty() ? result.prefill_nanoseconds : result.decode_nanoseconds) += now - begin;
     begin = now;
     result.ids.push_back(id);
-    const bool ends = !options.ignore_eos && std::find(info.eos_ids.begin(), info.eos_ids.end(),
-                                                       id) != info.eos_ids.end();
+    const bool ends = !options.ignore_eos &&
+                      std::find(info.eos_ids.begin(), info.eos_ids.end(), id) != info.eos_ids.end();
     bool stopped = false;
     std::string shown;
     if (decoder && !ends) {

@@ -22,7 +22,8 @@ struct Sentence {
 constexpr Sentence kSentences[] = {
     {Reason::kOk, "no error"},
     {Reason::kBug, "a defect of the library; please report it"},
-    {Reason::kFootprintDrift, "the method arena took {f} bytes, {l} were computed; please report it"},
+    {Reason::kFootprintDrift,
+     "the method arena took {f} bytes, {l} were computed; please report it"},
 
     {Reason::kNotLoaded, "the method has no memory yet: call Bind first"},
     {Reason::kInputNotSet, "input {i} has not been set"},
@@ -117,12 +118,14 @@ constexpr Sentence kSentences[] = {
     {Reason::kTensorSizes, "tensor {i} has no sizes or no dim order"},
     {Reason::kTensorDimCount, "tensor {i} has {l} sizes, but a dim order of {f}"},
     {Reason::kTensorSize, "tensor {i} has a size of {f} in dimension {a}"},
-    {Reason::kTensorDimOrder, "the dim order of tensor {i} is not a permutation (entry {a} is {f})"},
+    {Reason::kTensorDimOrder,
+     "the dim order of tensor {i} is not a permutation (entry {a} is {f})"},
     {Reason::kTensorBytes, "tensor {i} has more bytes than memory can have"},
     {Reason::kTensorDynamism, "tensor {i} has an unknown shape dynamism, {f}"},
     {Reason::kTensorDevice, "tensor {i} is on a device other than the CPU ({f})"},
     {Reason::kTensorData, "tensor {i} refers to stored data {f} of {l}"},
-    {Reason::kTensorDataRange, "the data of tensor {i} ends at {f}, behind its segment's end at {l}"},
+    {Reason::kTensorDataRange,
+     "the data of tensor {i} ends at {f}, behind its segment's end at {l}"},
     {Reason::kTensorDataAlignment, "the data of tensor {i} is misaligned, at {f}"},
     {Reason::kTensorName, "external tensor {i} has no name"},
     {Reason::kMemoryId, "tensor {i} is in planned memory {f}, there are {l} (0 is reserved)"},
@@ -151,7 +154,8 @@ constexpr Sentence kSentences[] = {
     {Reason::kFreeKind, "only tensors can be freed (found kind {f})"},
 
     {Reason::kMetadataKey, "key {i} of the weights file occurs a second time"},
-    {Reason::kMetadataType, "key {i} of the weights file has a value of an unknown or wrong type, {f}"},
+    {Reason::kMetadataType,
+     "key {i} of the weights file has a value of an unknown or wrong type, {f}"},
     {Reason::kMetadataValue, "key {i} of the weights file has a value out of range: {f}"},
     {Reason::kTensorRepeated, "tensor {i} of the weights file has the name of an earlier one"},
 
@@ -215,9 +219,7 @@ struct Place {
   const Error& error;
   const Program* program;
 
-  bool has_method() const {
-    return program != nullptr && error.method < program->num_methods();
-  }
+  bool has_method() const { return program != nullptr && error.method < program->num_methods(); }
   std::string OperatorName(uint32_t index) const {
     if (!has_method()) return std::to_string(index);
     const MethodMeta meta(*program, error.method);
@@ -268,12 +270,26 @@ std::string Fill(const char* text, const Place& place) {
 }  // namespace
 
 const char* CodeName(ErrorCode code) {
-  static constexpr const char* kNames[] = {
-      "Ok",          "Internal",      "InvalidState",       "InvalidArgument", "NotFound",
-      "NotSupported", "OutOfMemory",  "IoError",            "NotAProgram",     "Truncated",
-      "VersionUnsupported", "InvalidProgram", "LimitExceeded", "OperatorMissing",
-      "DelegateMissing", "DelegateFailed", "ExternalData",  "Cancelled",       "TokenizerInvalid",
-      "TemplateInvalid"};
+  static constexpr const char* kNames[] = {"Ok",
+                                           "Internal",
+                                           "InvalidState",
+                                           "InvalidArgument",
+                                           "NotFound",
+                                           "NotSupported",
+                                           "OutOfMemory",
+                                           "IoError",
+                                           "NotAProgram",
+                                           "Truncated",
+                                           "VersionUnsupported",
+                                           "InvalidProgram",
+                                           "LimitExceeded",
+                                           "OperatorMissing",
+                                           "DelegateMissing",
+                                           "DelegateFailed",
+                                           "ExternalData",
+                                           "Cancelled",
+                                           "TokenizerInvalid",
+                                           "TemplateInvalid"};
   const auto i = static_cast<size_t>(code);
   return i < std::size(kNames) ? kNames[i] : "?";
 }
@@ -299,8 +315,7 @@ std::string Describe(const Error& error, const Program* program) {
       char buffer[MethodMeta::kMaxOperatorName + 1];
       const std::string_view name = meta.instruction_name(error.instruction, buffer);
       if (!name.empty()) out += " (" + Quoted(name) + ")";
-      const Result<SourceLocation> source =
-          FindSource(*program, meta.name(), error.instruction);
+      const Result<SourceLocation> source = FindSource(*program, meta.name(), error.instruction);
       if (source.ok()) {
         const std::string file = Quoted(source->file);
         out += ", from " + file.substr(1, file.size() - 2) + ":" + std::to_string(source->line);

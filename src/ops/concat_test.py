@@ -53,12 +53,8 @@ def test_cat_skips_legacy_empties(rng):
 
 def test_cat_promotes(rng):
     for s, t in itertools.product(STORAGE_DTYPES[:10], repeat=2):  # PyTorch lacks the others
-        check_exact(
-            "aten::cat.out", [random_tensor(rng, (2, 70), s), random_tensor(rng, (3, 70), t)]
-        )
-        check_exact(
-            "aten::cat.out", [random_tensor(rng, (2, 3), s), random_tensor(rng, (2, 2), t)], 1
-        )
+        check_exact("aten::cat.out", [random_tensor(rng, (2, 70), s), random_tensor(rng, (3, 70), t)])
+        check_exact("aten::cat.out", [random_tensor(rng, (2, 3), s), random_tensor(rng, (2, 2), t)], 1)
     kinds = (torch.float32, torch.int8, torch.bool, torch.float16, torch.int8)
     parts = [random_tensor(rng, (2, 3), t) for t in kinds]
     check_exact("aten::cat.out", parts, -1)

@@ -26,9 +26,7 @@ def check_convolution(x, w, bias=None, *, stride=1, padding=0, dilation=1, trans
     if not x.is_floating_point():
         check(NAME, x, w, bias, *rest)
         return
-    exact = torch.ops.aten.convolution(
-        x.double(), w.double(), None if bias is None else bias.double(), *rest
-    )
+    exact = torch.ops.aten.convolution(x.double(), w.double(), None if bias is None else bias.double(), *rest)
     error = 1e-14 if x.dtype == torch.float64 else 1e-6
     terms = x.shape[1] * w[0, 0].numel()
     check(NAME, x, w, bias, *rest, expected=exact.to(x.dtype), atol=error * (terms + 10))

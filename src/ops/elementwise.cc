@@ -195,8 +195,7 @@ Error Broadcast(Span<const int32_t> sizes, Shape* shape) {
     if (size == 1) {
       size = sizes[d];
     } else {
-      RL_CHECK(sizes[d] == 1 || sizes[d] == size, Reason::kBroadcast, Error::kNone, sizes[d],
-               size);
+      RL_CHECK(sizes[d] == 1 || sizes[d] == size, Reason::kBroadcast, Error::kNone, sizes[d], size);
     }
   }
   return kOk;

@@ -20,9 +20,7 @@ SEED = 20261129
 INT_MAX = 2**63 - 1
 INT_MIN = -(2**63)
 LIBRARY = torch.library.Library("dim_order_ops", "FRAGMENT")
-LIBRARY.define(
-    "_empty_dim_order.out(int[] size, *, int[]? dim_order=None, Tensor(a!) out) -> Tensor(a!)"
-)
+LIBRARY.define("_empty_dim_order.out(int[] size, *, int[]? dim_order=None, Tensor(a!) out) -> Tensor(a!)")
 
 
 @pytest.fixture
@@ -38,9 +36,7 @@ def check_exact(*args, **kwargs):
 def test_fills(dtype, rng):
     for shape in ((), (0,), (3,), (2, 300, 70)):
         for value in (0, 1, True, 3, 2.75):
-            check_exact(
-                "aten::full.out", list(shape), value, expected=torch.full(shape, value, dtype=dtype)
-            )
+            check_exact("aten::full.out", list(shape), value, expected=torch.full(shape, value, dtype=dtype))
         like = random_tensor(rng, shape, dtype)
         check_exact("aten::full_like.out", like, 7)
         check_exact("aten::zeros.out", list(shape), expected=torch.zeros(shape, dtype=dtype))
@@ -102,9 +98,7 @@ def test_arange(dtype):
             check("aten::arange.start_out", *args, expected=torch.arange(*args, dtype=dtype))
         check("aten::arange.out", 4.5, expected=torch.arange(4.5, dtype=dtype))
     else:
-        check(
-            "aten::arange.start_out", 1.5, 6.5, 2, expected=torch.arange(1.5, 6.5, 2, dtype=dtype)
-        )
+        check("aten::arange.start_out", 1.5, 6.5, 2, expected=torch.arange(1.5, 6.5, 2, dtype=dtype))
     check("aten::arange.start_out", 0, 20000, 1, expected=torch.arange(0, 20000, dtype=torch.int32))
 
 

@@ -177,9 +177,7 @@ def test_indices_out_of_range(dtype):
         refused("aten::gather.out", [x, 0, index.reshape(3, 1)], torch.ones(3, 1), 3)
         if wrong != -1:
             refused("aten::index.Tensor_out", [x, [index]], torch.ones(3, 5), 3)
-            refused(
-                "aten::index.Tensor_out", [x.T.contiguous(), [None, index]], torch.ones(5, 3), 3
-            )
+            refused("aten::index.Tensor_out", [x.T.contiguous(), [None, index]], torch.ones(5, 3), 3)
     refused("aten::embedding.out", [torch.zeros(0, 5), torch.tensor([0], dtype=dtype)],
             torch.ones(1, 5), 3)  # fmt: skip
 
@@ -206,9 +204,7 @@ def test_refusals():
     refused("aten::index.Tensor_out", [x, [torch.tensor(True)]], torch.ones(4, 5))
     refused("aten::index.Tensor_out", [torch.zeros((2,) * 7), [i] * 7], torch.ones(2))
     shape = (1, 1, 1, 1, 1, 1, 1, 1, 2)
-    refused(
-        "aten::index.Tensor_out", [torch.zeros((2,) * 9), [i.reshape(shape)]], torch.ones((1,) * 16)
-    )
+    refused("aten::index.Tensor_out", [torch.zeros((2,) * 9), [i.reshape(shape)]], torch.ones((1,) * 16))
 
 
 def test_output_over_an_index():

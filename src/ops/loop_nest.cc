@@ -10,8 +10,7 @@ LoopNest::LoopNest(const Tensor& out) : out_rank_(out.rank()) {
   AddLoops(out.dim_order());
 }
 
-LoopNest::LoopNest(Span<const int64_t> sizes, Span<const uint8_t> order)
-    : out_rank_(sizes.size()) {
+LoopNest::LoopNest(Span<const int64_t> sizes, Span<const uint8_t> order) : out_rank_(sizes.size()) {
   for (size_t d = 0; d < out_rank_; ++d) out_size_[d] = sizes[d];
   AddLoops(order);
 }

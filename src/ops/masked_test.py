@@ -33,9 +33,7 @@ def check_exact(*args, **kwargs):
 
 def test_masked_select(rng):
     for a, b in broadcast_pairs(rng):
-        check_exact(
-            "aten::masked_select.out", random_tensor(rng, a), random_tensor(rng, b, torch.bool)
-        )
+        check_exact("aten::masked_select.out", random_tensor(rng, a), random_tensor(rng, b, torch.bool))
     x = random_tensor(rng, (300, 500))
     check_exact("aten::masked_select.out", x, x > 0)
     check_exact("aten::masked_select.out", x, x > 100)
@@ -68,9 +66,7 @@ def test_every_dtype(dtype, rng):
     source = random_tensor(rng, (63,), dtype)
     want = [source[i - 1] if m else old for i, m, old in
             zip(mask.flatten().cumsum(0), mask.flatten(), x.flatten(), strict=True)]  # fmt: skip
-    check_exact(
-        "aten::masked_scatter.out", x, mask, source, expected=torch.stack(want).reshape(7, 9)
-    )
+    check_exact("aten::masked_scatter.out", x, mask, source, expected=torch.stack(want).reshape(7, 9))
 
 
 def test_nonzero(rng):

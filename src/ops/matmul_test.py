@@ -41,9 +41,7 @@ def test_mm(rng, dtype):
 @pytest.mark.parametrize("dtype", FLOATS + INTEGERS)
 def test_bmm(rng, dtype):
     for m, n, k in SIZES:
-        check_product(
-            "bmm", random_tensor(rng, (3, m, k), dtype), random_tensor(rng, (3, k, n), dtype)
-        )
+        check_product("bmm", random_tensor(rng, (3, m, k), dtype), random_tensor(rng, (3, k, n), dtype))
 
 
 @pytest.mark.parametrize("dtype", FLOATS)

@@ -55,9 +55,7 @@ def test_average(rng, dtype):
         for kernel, stride, padding, _, ceil_mode in WINDOWS:
             for count_padding in (False, True):
                 for divisor in (None, 3, -2):
-                    check_average(
-                        AVG, x, kernel, stride, padding, ceil_mode, count_padding, divisor
-                    )
+                    check_average(AVG, x, kernel, stride, padding, ceil_mode, count_padding, divisor)
 
 
 def test_defaults(rng):

@@ -129,9 +129,7 @@ def test_every_dtype(dtype, rng):
         want[row] = values[to]
     check_exact("aten::index_put_", x, [rows], values, expected=want)
     check_exact("aten::index_copy.out", x, 0, rows, values, expected=want)
-    check_exact(
-        "aten::scatter.src_out", x, 0, rows[:, None].expand(3, 40).clone(), values, expected=want
-    )
+    check_exact("aten::scatter.src_out", x, 0, rows[:, None].expand(3, 40).clone(), values, expected=want)
 
 
 def test_index_copy(rng):
@@ -139,9 +137,7 @@ def test_index_copy(rng):
     for dim, n in ((0, 3), (1, 5), (-1, 2), (1, 0)):
         shape = list(x.shape)
         shape[dim] = n
-        check_exact(
-            "aten::index_copy.out", x, dim, distinct(rng, n, x.size(dim)), random_tensor(rng, shape)
-        )
+        check_exact("aten::index_copy.out", x, dim, distinct(rng, n, x.size(dim)), random_tensor(rng, shape))
     check_exact("aten::index_copy.out", torch.tensor(1.0), 0, torch.tensor([0]), torch.tensor(3.0))
 
 
@@ -260,9 +256,7 @@ def test_refusals():
     refused("aten::scatter.src_out", [x, 0, along, src.int()], out)
     refused("aten::scatter.src_out", [x, 2, along, src], out)
     refused("aten::scatter.src_out", [x, 0, i, src], out)
-    refused(
-        "aten::scatter.src_out", [x, 1, torch.zeros(5, 5, dtype=torch.int64), torch.ones(5, 5)], out
-    )
+    refused("aten::scatter.src_out", [x, 1, torch.zeros(5, 5, dtype=torch.int64), torch.ones(5, 5)], out)
     refused("aten::scatter_reduce.two_out", [x, 0, along, src, "median"], out)
     with pytest.raises(OperatorError):  # no arithmetic in complex numbers
         z = torch.zeros(2, dtype=torch.complex64)

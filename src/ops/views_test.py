@@ -159,9 +159,7 @@ def test_large_copies(rng):
     check_exact("aten::permute_copy.out", x, [1, 0, 2])
     check_exact("aten::flip.out", x, [0, 1, 2])
     check_exact("aten::view_copy.out", x, [257, 903])
-    check_exact(
-        "aten::view_copy.out", in_order(x, (2, 1, 0)), [903, 257], expected=x.reshape(903, 257)
-    )
+    check_exact("aten::view_copy.out", in_order(x, (2, 1, 0)), [903, 257], expected=x.reshape(903, 257))
 
 
 def test_as_strided(rng):

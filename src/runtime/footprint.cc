@@ -13,7 +13,8 @@ MethodCounts CountMethod(const fb::ExecutionPlan& plan) {
       case fb::KernelTypes_Tensor: {
         const fb::Tensor& t = *value->val_as_Tensor();
         ++n.tensors;
-        if (t.shape_dynamism() != fb::TensorShapeDynamism_STATIC) n.dynamic_dims += t.sizes()->size();
+        if (t.shape_dynamism() != fb::TensorShapeDynamism_STATIC)
+          n.dynamic_dims += t.sizes()->size();
         break;
       }
       case fb::KernelTypes_String:

@@ -64,8 +64,8 @@ Tag MethodMeta::output_tag(size_t i) const {
 
 Result<TensorInfo> MethodMeta::value_tensor(size_t value) const {
   const fb::EValue& v = *Plan(plan_).values()->Get(static_cast<uoffset_t>(value));
-  RL_CHECK(v.val_type() == fb::KernelTypes_Tensor, Reason::kUnsupported, static_cast<uint32_t>(value),
-           v.val_type());
+  RL_CHECK(v.val_type() == fb::KernelTypes_Tensor, Reason::kUnsupported,
+           static_cast<uint32_t>(value), v.val_type());
   const fb::Tensor& t = *v.val_as_Tensor();
   TensorInfo info;
   info.dtype = static_cast<DType>(t.scalar_type());
@@ -174,8 +174,8 @@ bool MethodMeta::constant_value(size_t i, Span<const uint8_t>* bytes) const {
   if (!info.ok()) return false;
   const fb::SubsegmentOffsets& where = *Root(*program_).constant_segment();
   const uint64_t offset = where.offsets()->Get(t.data_buffer_idx());
-  *bytes = program_->segment(where.segment_index())
-               .subspan(static_cast<size_t>(offset), info->nbytes);
+  *bytes =
+      program_->segment(where.segment_index()).subspan(static_cast<size_t>(offset), info->nbytes);
   return true;
 }
 

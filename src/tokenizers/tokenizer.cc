@@ -9,10 +9,10 @@
 #include <algorithm>
 #include <utility>
 
+#include "src/core/no_throw.h"
 #include "src/tokenizers/added_tokens.h"
 #include "src/tokenizers/decoder.h"
 #include "src/tokenizers/model.h"
-#include "src/core/no_throw.h"
 #include "src/tokenizers/normalizer.h"
 #include "src/tokenizers/post_processor.h"
 #include "src/tokenizers/pre_tokenizer.h"

@@ -73,7 +73,8 @@ TEST(Tokenizer, Interface) {
 
 TEST(Tokenizer, SpecialTokensAreInsideTheVocabulary) {
   const auto file = [](const std::string& sep) {
-    return Bpe(R"("post_processor":{"type":"BertProcessing","cls":["a",0],"sep":["x",)" + sep + "]}");
+    return Bpe(R"("post_processor":{"type":"BertProcessing","cls":["a",0],"sep":["x",)" + sep +
+               "]}");
   };
   EXPECT_TRUE(Load(file("2")).ok());
   EXPECT_EQ(LoadError(file("3")), Reason::kTokenizerToken);
@@ -207,15 +208,6 @@ TEST(TokenizerFile, Ids) {
   EXPECT_EQ(LoadError(Bpe(R"("added_tokens":[{"content":"a"},{"content":"x"}])",
                           R"({"a":2147483647})", "[]")),
             Reason::kTokenizerToken);
-}
-
-TEST(TokenizerFile, PostProcessorIdsNeedNoToken) {
-  const auto loaded = Load(Bpe(
-      R"("post_processor":{"type":"BertProcessing","sep":["[SEP]",2147483647],"cls":["[CLS]",7]})"));
-  ASSERT_TRUE(loaded.ok());
-  const auto ids = (*loaded)->Encode("ab", {});
-  EXPECT_EQ(*ids, (Ids{7, 2, 2147483647}));
-  EXPECT_EQ(*(*loaded)->Decode(*ids, true), "ab");
 }
 
 TEST(TokenizerFile, Merges) {

@@ -134,9 +134,7 @@ def with_bos(j):
                     {"Sequence": {"id": "A", "type_id": 0}},
                     {"Sequence": {"id": "B", "type_id": 1}},
                 ],
-                "special_tokens": {
-                    SPECIAL[0]: {"id": SPECIAL[0], "ids": [0], "tokens": [SPECIAL[0]]}
-                },
+                "special_tokens": {SPECIAL[0]: {"id": SPECIAL[0], "ids": [0], "tokens": [SPECIAL[0]]}},
             },
         ],
     }
@@ -252,9 +250,7 @@ def replacements():
         normalizers.Replace(Regex(r"(?<=\d)(?=\d{3}(?!\d))"), ","), normalizers.NFKD(),
         normalizers.Strip(), normalizers.StripAccents(), normalizers.Prepend("_")])  # fmt: skip
     tok.pre_tokenizer = pre_tokenizers.Metaspace(replacement="_", prepend_scheme="always")
-    tok.decoder = decoders.Sequence(
-        [decoders.Replace(Regex("[xyz]"), "ab"), decoders.Metaspace("_")]
-    )
+    tok.decoder = decoders.Sequence([decoders.Replace(Regex("[xyz]"), "ab"), decoders.Metaspace("_")])
     return train_bpe(tok, ["?"], alphabet=[]).to_str()
 
 

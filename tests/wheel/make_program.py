@@ -4,9 +4,8 @@
 
 import sys
 
-import torch
-
 import rushlight
+import torch
 
 
 class Model(torch.nn.Module):

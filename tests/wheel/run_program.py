@@ -6,7 +6,6 @@ import importlib.util
 import sys
 
 import numpy as np
-
 import rushlight
 
 assert importlib.util.find_spec("torch") is None, "this environment has torch"
@@ -23,7 +22,7 @@ except Exception as error:
 else:
     raise AssertionError("9 rows were taken, the most is 8")
 try:
-    rushlight.compile
+    rushlight.compile  # noqa: B018
 except ImportError as error:
     assert "torch" in str(error), error
 else:

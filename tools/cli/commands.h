@@ -1,8 +1,8 @@
 // Copyright (c) The Rushlight authors.
 // SPDX-License-Identifier: BSD-3-Clause
 
-// The subcommands of `rushlight`.  Each adds itself to the command line and returns the process's exit
-// status from its callback.
+// The subcommands of `rushlight`.  Each adds itself to the command line and returns the process's
+// exit status from its callback.
 #pragma once
 
 #include <CLI/CLI.hpp>

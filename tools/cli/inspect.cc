@@ -137,11 +137,13 @@ int Inspect(const InspectOptions& options) {
 
 void AddInspect(CLI::App& app, int* status) {
   auto options = std::make_shared<InspectOptions>();
-  CLI::App* command = app.add_subcommand("inspect", "What is in a program, and the memory it needs");
+  CLI::App* command =
+      app.add_subcommand("inspect", "What is in a program, and the memory it needs");
   command->add_option("program", options->path, "A program file (.pte)")->required();
   command->add_option("--data", options->data_files, "External weights (.ptd)");
-  command->add_option("--shapes", options->shapes,
-                      "Share of the dynamic shapes' bounds that a call uses, 0 to 1")
+  command
+      ->add_option("--shapes", options->shapes,
+                   "Share of the dynamic shapes' bounds that a call uses, 0 to 1")
       ->check(CLI::Range(0.0, 1.0));
   command->add_option("--state", options->state, "Share of the state that is filled, 0 to 1")
       ->check(CLI::Range(0.0, 1.0));

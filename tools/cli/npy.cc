@@ -21,9 +21,9 @@ struct NumpyType {
   const char* code;  // as in a header, without the byte order
 };
 constexpr NumpyType kTypes[] = {
-    {DType::kBool, "b1"},   {DType::kInt8, "i1"},    {DType::kInt16, "i2"},
-    {DType::kInt32, "i4"},  {DType::kInt64, "i8"},   {DType::kUInt8, "u1"},
-    {DType::kUInt16, "u2"}, {DType::kUInt32, "u4"},  {DType::kUInt64, "u8"},
+    {DType::kBool, "b1"},    {DType::kInt8, "i1"},    {DType::kInt16, "i2"},
+    {DType::kInt32, "i4"},   {DType::kInt64, "i8"},   {DType::kUInt8, "u1"},
+    {DType::kUInt16, "u2"},  {DType::kUInt32, "u4"},  {DType::kUInt64, "u8"},
     {DType::kFloat16, "f2"}, {DType::kFloat32, "f4"}, {DType::kFloat64, "f8"},
 };
 
@@ -131,7 +131,15 @@ Error WriteNpy(const std::string& path, const Tensor& tensor) {
   header += '\n';
   const File file(std::fopen(path.c_str(), "wb"));
   RL_CHECK(file != nullptr, Reason::kOpen, Error::kNone, errno);
-  const uint8_t head[] = {0x93, 'N', 'U', 'M', 'P', 'Y', 1, 0, static_cast<uint8_t>(header.size()),
+  const uint8_t head[] = {0x93,
+                          'N',
+                          'U',
+                          'M',
+                          'P',
+                          'Y',
+                          1,
+                          0,
+                          static_cast<uint8_t>(header.size()),
                           static_cast<uint8_t>(header.size() >> 8)};
   const bool written =
       std::fwrite(head, 1, sizeof head, file.get()) == sizeof head &&

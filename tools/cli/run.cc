@@ -51,15 +51,15 @@ Result<std::vector<Value>> MakeInputs(const MethodMeta& meta, const RunOptions& 
   std::vector<Value> values;
   for (size_t i = 0; i < meta.num_inputs(); ++i) {
     if (meta.input_tag(i) != Tag::kTensor) {
-      RL_ASSIGN_OR_RETURN(const Value v, ParseScalar(options.inputs.empty() ? "" : options.inputs[i],
-                                                     meta.input_tag(i)));
+      RL_ASSIGN_OR_RETURN(
+          const Value v,
+          ParseScalar(options.inputs.empty() ? "" : options.inputs[i], meta.input_tag(i)));
       values.push_back(v);
       continue;
     }
     if (options.inputs.empty()) {
       RL_ASSIGN_OR_RETURN(const TensorInfo info, meta.input_tensor(i));
-      tensors->emplace_back(info.dtype,
-                            std::vector<int32_t>(info.sizes.begin(), info.sizes.end()),
+      tensors->emplace_back(info.dtype, std::vector<int32_t>(info.sizes.begin(), info.sizes.end()),
                             std::vector<uint8_t>(info.dim_order.begin(), info.dim_order.end()));
     } else {
       RL_ASSIGN_OR_RETURN(HostTensor tensor, ReadNpy(options.inputs[i]));
@@ -147,9 +147,11 @@ void AddRun(CLI::App& app, int* status) {
   command->add_option("-m,--method", options->method, "The method")->capture_default_str();
   command->add_option("-i,--input", options->inputs,
                       "Inputs in order: .npy files, or numbers; zeros if none are given");
-  command->add_option("-o,--output", options->output, "Writes outputs to NAME.npy, or NAME.<i>.npy");
+  command->add_option("-o,--output", options->output,
+                      "Writes outputs to NAME.npy, or NAME.<i>.npy");
   command->add_option("--data", options->data_files, "External weights (.ptd)");
-  command->add_option("--repeat", options->repeat, "Runs this often")->check(CLI::Range(1, 1000000));
+  command->add_option("--repeat", options->repeat, "Runs this often")
+      ->check(CLI::Range(1, 1000000));
   command->add_flag("--read", options->read, "Reads the file instead of mapping it");
   command->add_flag("--stats", options->stats, "Prints times and the peak of memory");
   command->callback([options, status] { *status = Run(*options); });

@@ -52,7 +52,9 @@ def load_gguf(path: Path, dtype: torch.dtype) -> tuple[torch.nn.Module, TextAsse
     if architecture not in _ARCHITECTURES or _has_unknown(file, metadata, architecture):
         from transformers import AutoModelForCausalLM
 
-        model = AutoModelForCausalLM.from_pretrained(str(path.parent), gguf_file=path.name, dtype=dtype).eval()
+        model = AutoModelForCausalLM.from_pretrained(
+            str(path.parent), gguf_file=path.name, dtype=dtype
+        ).eval()
     else:
         model = _build(file, metadata, architecture, dtype)
     return model, gguf_assets(metadata)

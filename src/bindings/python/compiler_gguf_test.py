@@ -180,9 +180,7 @@ def test_real_model():
     path = pathlib.Path(spec.origin).parent / "SmolLM2-135M-Instruct.Q4_1.gguf"
     file = _native.GgufFile(str(path))
     reader = gguf.GGUFReader(path)
-    assert {k: f.contents() for k, f in reader.fields.items() if not k.startswith("GGUF.")} == (
-        file.metadata
-    )
+    assert {k: f.contents() for k, f in reader.fields.items() if not k.startswith("GGUF.")} == (file.metadata)
     assert [t[0] for t in file.tensors] == [t.name for t in reader.tensors]
     for (name, shape, kind), t in zip(file.tensors, reader.tensors, strict=True):
         assert kind == t.tensor_type.name

@@ -67,12 +67,13 @@ void Verify(const Buffers& buffers, const InPlace& in_place, std::vector<uint64_
 }  // namespace
 
 void BindMemoryPlanner(nb::module_& m) {
-  m.def("plan_memory", &PlanLists, "buffers"_a, "in_place"_a = InPlace(),
-        "Plans memory: (offsets of the buffers, sizes of memory ids 1, 2, ...).\n\n"
-        "A buffer is (bytes, alignment, first_use, last_use, memory_id, offset): positions of "
-        "instructions, both included, None for the method's begin or end; offset is None unless it "
-        "is fixed.  in_place: pairs (input, output) of buffers where the instruction that reads one "
-        "last and writes the other first may work in place.");
+  m.def(
+      "plan_memory", &PlanLists, "buffers"_a, "in_place"_a = InPlace(),
+      "Plans memory: (offsets of the buffers, sizes of memory ids 1, 2, ...).\n\n"
+      "A buffer is (bytes, alignment, first_use, last_use, memory_id, offset): positions of "
+      "instructions, both included, None for the method's begin or end; offset is None unless it "
+      "is fixed.  in_place: pairs (input, output) of buffers where the instruction that reads one "
+      "last and writes the other first may work in place.");
   m.def("memory_lower_bounds", &LowerBounds, "buffers"_a, "in_place"_a = InPlace(),
         "The sizes of memory ids 1, 2, ... that no plan can beat.");
   m.def("verify_plan", &Verify, "buffers"_a, "in_place"_a, "offsets"_a, "sizes"_a,

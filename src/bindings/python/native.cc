@@ -20,8 +20,10 @@ nb::dict ToDict(const Error& error, const Program* program) {
   nb::dict d;
   d["code"] = CodeName(error.code());
   d["reason"] = static_cast<int>(error.reason);
-  d["index"] = error.index == Error::kNone ? nb::object(nb::none()) : nb::object(nb::int_(error.index));
-  d["method"] = error.method == Error::kNone ? nb::object(nb::none()) : nb::object(nb::int_(error.method));
+  d["index"] =
+      error.index == Error::kNone ? nb::object(nb::none()) : nb::object(nb::int_(error.index));
+  d["method"] =
+      error.method == Error::kNone ? nb::object(nb::none()) : nb::object(nb::int_(error.method));
   d["instruction"] = error.instruction == Error::kNone ? nb::object(nb::none())
                                                        : nb::object(nb::int_(error.instruction));
   d["argument"] = error.argument == Error::kNoArgument ? nb::object(nb::none())
@@ -34,10 +36,10 @@ nb::dict ToDict(const Error& error, const Program* program) {
 
 void Raise(const Error& error, const Program* program) {
   const nb::dict numbers = ToDict(error, program);
-  nb::object exception = nb::steal(PyObject_CallFunctionObjArgs(
-      error_type, nb::object(numbers["text"]).ptr(), nullptr));
-  for (const char* key : {"code", "reason", "index", "method", "instruction", "argument", "found",
-                          "limit"}) {
+  nb::object exception = nb::steal(
+      PyObject_CallFunctionObjArgs(error_type, nb::object(numbers["text"]).ptr(), nullptr));
+  for (const char* key :
+       {"code", "reason", "index", "method", "instruction", "argument", "found", "limit"}) {
     exception.attr(key) = numbers[key];
   }
   PyErr_SetObject(error_type, exception.ptr());
@@ -55,7 +57,8 @@ nb::str FileText(std::string_view text) {
 
 NB_MODULE(_native, m) {
   m.doc() = "Runtime and compiler parts of Rushlight that are written in C++.";
-  rushlight::python::error_type = PyErr_NewException("rushlight._native.Error", PyExc_RuntimeError, nullptr);
+  rushlight::python::error_type =
+      PyErr_NewException("rushlight._native.Error", PyExc_RuntimeError, nullptr);
   m.attr("Error") = nb::borrow(rushlight::python::error_type);
   m.attr("NO_KERNEL") = static_cast<int>(rushlight::Reason::kNoKernel);
   m.attr("NO_DELEGATE") = static_cast<int>(rushlight::Reason::kNoDelegate);

@@ -25,8 +25,8 @@ using rushlight::compiler::TensorSpec;
 namespace rushlight::python {
 namespace {
 
-// A ProgramBuilder that keeps the Python owners of its bytes alive.  (Names differ from file to file:
-// nanobind takes types of equal names for one.)
+// A ProgramBuilder that keeps the Python owners of its bytes alive.  (Names differ from file to
+// file: nanobind takes types of equal names for one.)
 struct ProgramWriter {
   ProgramWriter(size_t segment_alignment, size_t constant_alignment)
       : builder(ProgramAlignment{segment_alignment, constant_alignment}) {}
@@ -85,7 +85,8 @@ struct Found {
 // Loads every method as a device would, and tells all that stands in the way.
 nb::dict Check(ProgramWriter& b) {
   Image image(b.builder);
-  if (image.pages == nullptr) Raise(Error(Reason::kHeap, Error::kNone, static_cast<int64_t>(image.size)));
+  if (image.pages == nullptr)
+    Raise(Error(Reason::kHeap, Error::kNone, static_cast<int64_t>(image.size)));
   Result<Program> program = Program::LoadInPlace({image.pages, image.size});
   if (!program.ok()) Raise(program.error());
   Found found{{}, &*program};
@@ -159,8 +160,9 @@ void BindProgramBuilder(nb::module_& m) {
       .def("set_trees", &MethodBuilder::SetTrees)
       .def("set_memory", &MethodBuilder::SetMemory);
 
-  nb::class_<ProgramWriter>(m, "ProgramBuilder",
-                      "Writes a program file.  Bytes are referred to until then: (address, size, owner).")
+  nb::class_<ProgramWriter>(
+      m, "ProgramBuilder",
+      "Writes a program file.  Bytes are referred to until then: (address, size, owner).")
       .def(nb::init<size_t, size_t>(), nb::arg("segment_alignment") = 128,
            nb::arg("constant_alignment") = 16)
       .def(
@@ -182,8 +184,9 @@ void BindProgramBuilder(nb::module_& m) {
              b.builder.AddNamedData(key, b.Keep(bytes), alignment);
            })
       .def("add_delegate",
-           [](ProgramWriter& b, MethodBuilder& method, const std::string& id, const nb::bytes& payload,
-              const std::vector<std::pair<std::string, nb::bytes>>& specs, bool inline_payload) {
+           [](ProgramWriter& b, MethodBuilder& method, const std::string& id,
+              const nb::bytes& payload, const std::vector<std::pair<std::string, nb::bytes>>& specs,
+              bool inline_payload) {
              std::vector<std::pair<std::string, std::string>> copied;
              for (const auto& [key, value] : specs) {
                copied.emplace_back(key, std::string(value.c_str(), value.size()));
@@ -205,7 +208,8 @@ void BindProgramBuilder(nb::module_& m) {
              return nb::bytes(bytes.data(), bytes.size());
            })
       .def("check", &Check,
-           "Loads every method as a device would: {obstacles, methods, metadata_bytes, file_bytes}.");
+           "Loads every method as a device would: {obstacles, methods, metadata_bytes, "
+           "file_bytes}.");
 }
 
 }  // namespace rushlight::python

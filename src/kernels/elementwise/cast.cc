@@ -11,8 +11,8 @@ namespace rushlight::kernels {
 namespace {
 
 template <class T>
-constexpr bool kIsFloat = std::is_floating_point_v<T> || std::is_same_v<T, Float16> ||
-                          std::is_same_v<T, BFloat16>;
+constexpr bool kIsFloat =
+    std::is_floating_point_v<T> || std::is_same_v<T, Float16> || std::is_same_v<T, BFloat16>;
 
 template <class R, class T>
 R ToInteger(T v) {
@@ -54,15 +54,15 @@ void Cast(const CastArgs& a) {
   }
 }
 
-#define RL_CASTS_OF(S)                              \
-  template void Cast<S, float>(const CastArgs&);    \
-  template void Cast<S, double>(const CastArgs&);   \
-  template void Cast<S, int32_t>(const CastArgs&);  \
+#define RL_CASTS_OF(S)                             \
+  template void Cast<S, float>(const CastArgs&);   \
+  template void Cast<S, double>(const CastArgs&);  \
+  template void Cast<S, int32_t>(const CastArgs&); \
   template void Cast<S, int64_t>(const CastArgs&)
-#define RL_CASTS_TO(S)                              \
-  template void Cast<float, S>(const CastArgs&);    \
-  template void Cast<double, S>(const CastArgs&);   \
-  template void Cast<int32_t, S>(const CastArgs&);  \
+#define RL_CASTS_TO(S)                             \
+  template void Cast<float, S>(const CastArgs&);   \
+  template void Cast<double, S>(const CastArgs&);  \
+  template void Cast<int32_t, S>(const CastArgs&); \
   template void Cast<int64_t, S>(const CastArgs&)
 
 RL_CASTS_OF(float);

@@ -449,7 +449,9 @@ def test_the_command_line(tmp_path):
     np.save(tmp_path / "x.npy", X.numpy())
     rushlight_ = binary("rushlight")
     data = ("--data", tmp_path / "m.ptd")
-    result = run(rushlight_, "run", tmp_path / "m.pte", *data, "-i", tmp_path / "x.npy", "-o", tmp_path / "y")
+    result = run(
+        rushlight_, "run", tmp_path / "m.pte", *data, "-i", tmp_path / "x.npy", "-o", tmp_path / "y.npy"
+    )
     assert result.returncode == 0, result.stderr
     np.testing.assert_allclose(np.load(tmp_path / "y.npy"), model(X).detach().numpy(), rtol=1e-5, atol=1e-6)
     result = run(rushlight_, "inspect", tmp_path / "m.pte", *data)

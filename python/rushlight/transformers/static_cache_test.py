@@ -49,6 +49,7 @@ def make(name: str):
     head = {"GPT2": "GPT2LMHeadModel"}.get(name, f"{name}ForCausalLM")
     torch.manual_seed(0)
     model = getattr(transformers, head)(config).eval()
+    model.set_attn_implementation("eager")  # the others of Transformers 4 drop Gemma 2's soft cap
     for parameter in model.parameters():
         if parameter.dim() > 1:
             torch.nn.init.normal_(parameter, std=0.3)

@@ -14,7 +14,6 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-
 # The dimensions as they lie in memory, for a rank.
 _ORDERS = {"contiguous": lambda rank: list(range(rank)), "channels_last": lambda rank: [0, 2, 3, 1]}
 

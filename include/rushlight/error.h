@@ -53,7 +53,6 @@ enum class Reason : uint16_t {
   kFootprintDrift,  // found: bytes used, limit: bytes computed
 
   kNotLoaded = internal::First(ErrorCode::kInvalidState),
-  kAlreadyLoaded,
   kInputNotSet,     // index: input
   kOutputNotSet,    // index: output that needs memory from the caller
   kNotInProgress,   // Step() outside an execution
@@ -66,7 +65,6 @@ enum class Reason : uint16_t {
   kInputDType,          // index, found, limit: expected
   kInputRank,           // index, found, limit: expected
   kInputSize,           // index, argument: dimension, found, limit: upper bound
-  kInputBytes,          // index, found: bytes given, limit: bytes needed
   kInputDimOrder,       // index
   kInputValue,          // index: a scalar input must equal the traced one
   kInputNull,           // index
@@ -95,12 +93,10 @@ enum class Reason : uint16_t {
 
   kMethodNotFound = internal::First(ErrorCode::kNotFound),
   kKeyNotFound,
-  kFileNotFound,
   kBufferNotFound,
 
   kUnsupported = internal::First(ErrorCode::kNotSupported),
   kUnboundedTensor,     // index: value
-  kPlatform,
 
   kMethodArena = internal::First(ErrorCode::kOutOfMemory),  // found: bytes needed, limit: given
   kMetadataArena,
@@ -110,21 +106,17 @@ enum class Reason : uint16_t {
   kHeap,                // found: bytes asked for
 
   kOpen = internal::First(ErrorCode::kIo),  // found: errno
-  kRead,
-  kMap,
   kWrite,
 
   kMagic = internal::First(ErrorCode::kNotAProgram),
   kOtherFormatVersion,  // the magic of another version of the format
-  kTokenizerKind,
 
   kTooShort = internal::First(ErrorCode::kTruncated),  // found: bytes, limit: bytes needed
   kProgramTruncated,    // found: file size, limit: declared
   kSegmentsTruncated,   // found: file size, limit: declared
 
   kProgramVersion = internal::First(ErrorCode::kVersionUnsupported),  // found, limit
-  kNamedDataVersion,
-  kDelegateVersion,
+  kDelegateVersion,     // for delegates: of a payload; found, limit
 
   kHeaderLength = internal::First(ErrorCode::kInvalidProgram),  // found, limit
   kHeaderSizes,         // found: program size, limit
@@ -164,7 +156,6 @@ enum class Reason : uint16_t {
   kMemoryOverlap,       // index: buffer, found: another that lives at the same time
   kListItem,            // index: value, argument: position, found, limit
   kListItemKind,        // index: value, argument: position, found: tag
-  kListOrder,           // index: value, argument: position, found: an item that comes later
   kPlanInput,           // index: position, found, limit
   kPlanOutput,          // index: position, found, limit
   kPlanInputKind,       // index: position, found: tag
@@ -201,9 +192,9 @@ enum class Reason : uint16_t {
 
   kNoDelegate = internal::First(ErrorCode::kDelegateMissing),  // index: delegate
 
-  kDelegatePayload = internal::First(ErrorCode::kDelegateFailed),  // index: delegate
+  kDelegatePayload = internal::First(ErrorCode::kDelegateFailed),  // for delegates; index: delegate
   kDelegateArguments,   // found, limit
-  kDelegateRun,         // found: the delegate's own code
+  kDelegateRun,         // for delegates; found: the delegate's own code
 
   kNoExternalData = internal::First(ErrorCode::kExternalData),  // index: value
   kExternalLayout,      // index: value
@@ -217,6 +208,7 @@ enum class Reason : uint16_t {
   kTokenizerMerge,      // index: merge
   kTokenizerPattern,    // found: offset in the pattern
   kTokenizerUnsupported,
+  kNoTokenizer,
 
   kTemplateSyntax = internal::First(ErrorCode::kTemplateInvalid),  // index: line
   kTemplateName,        // index: line

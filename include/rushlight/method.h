@@ -86,7 +86,7 @@ class Method {
   Error SetOutput(size_t i, void* data, size_t bytes);
   // Requires: i < meta().num_outputs().  Valid until the next execution.
   Value output(size_t i) const;
-  // The tensor of that name (a buffer the compiler named).
+  // The tensor of that name (a buffer the compiler named), between executions.
   Result<Tensor*> NamedBuffer(std::string_view name);
 
   Error Execute(const ExecuteOptions& options = {});

@@ -5,11 +5,13 @@
 
 #include <cctype>
 #include <cstddef>
+#include <map>
 #include <sstream>
 
 namespace rushlight::compiler {
 namespace {
 
+constexpr std::string_view kSelectionName = "selection";
 constexpr char kNotice[] = "// Written by `rushlight embed`.\n\n";
 
 // Memory for an arena, aligned as arenas are.
@@ -74,8 +76,7 @@ std::string ToIdentifier(std::string_view text) {
   for (char& c : name) {
     if (!std::isalnum(static_cast<unsigned char>(c))) c = '_';
   }
-  if (name.empty() || std::isdigit(static_cast<unsigned char>(name[0])))
-    name.insert(name.begin(), '_');
+  if (name.empty() || !std::isalpha(static_cast<unsigned char>(name[0]))) name.insert(0, 1, 'm');
   return name;
 }
 
@@ -116,9 +117,17 @@ std::string Embedder::Selection() const {
 }
 
 Error Embedder::Add(const std::string& name, Span<const uint8_t> file) {
+  RL_CHECK(name != kSelectionName, Reason::kAlreadyLoaded);
+  for (const SourceFile& written : files_) {
+    RL_CHECK(written.name != name + ".h", Reason::kAlreadyLoaded);
+  }
   RL_ASSIGN_OR_RETURN(const Program program, Program::LoadInPlace(file));
   std::ostringstream methods;
+  std::map<std::string, size_t> namespaces;
   for (size_t i = 0; i < program.num_methods(); ++i) {
+    const auto [first, is_new] = namespaces.emplace(ToIdentifier(program.method_name(i)), i);
+    RL_CHECK(is_new, Reason::kDuplicateMethod, static_cast<uint32_t>(i),
+             static_cast<int64_t>(first->second));
     ArenaMemory memory(MethodMeta(program, i).arena_bytes());
     MethodOptions options;
     options.ops = tables_;
@@ -134,7 +143,7 @@ Error Embedder::Add(const std::string& name, Span<const uint8_t> file) {
 
 std::vector<SourceFile> Embedder::Finish() const {
   std::vector<SourceFile> files = files_;
-  files.push_back({"selection.h", Selection()});
+  files.push_back({std::string(kSelectionName) + ".h", Selection()});
   return files;
 }
 

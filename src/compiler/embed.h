@@ -23,7 +23,8 @@ struct SourceFile {
   std::string text;
 };
 
-// `text` with every character that identifiers lack replaced.
+// `text` as an identifier: other characters than letters and digits are replaced, and it begins
+// with a letter.
 std::string ToIdentifier(std::string_view text);
 
 class Embedder {
@@ -31,8 +32,9 @@ class Embedder {
   // `tables`: where operators are looked up; borrowed.
   explicit Embedder(Span<const Span<const Op>> tables) : tables_(tables) {}
 
-  // Loads every method of a program, on one thread; what fails there is an error here.  `name`: a
-  // C++ identifier, the namespace of what is written.  `file`: 16-byte aligned.
+  // Loads every method of a program, for one thread; what fails there is an error here, and so is
+  // a name that there is already (kAlreadyLoaded, kDuplicateMethod).  `name`: a C++ identifier, the
+  // namespace of what is written.  `file`: 16-byte aligned.
   Error Add(const std::string& name, Span<const uint8_t> file);
 
   // The sources of all programs.

@@ -8,7 +8,7 @@
 #include "src/llm/template_interpreter.h"
 #include "src/llm/template_json.h"
 #include "src/llm/template_parser.h"
-#include "src/tokenizers/no_throw.h"
+#include "src/core/no_throw.h"
 #include "src/tokenizers/utf8.h"
 
 namespace rushlight {
@@ -17,6 +17,7 @@ struct ChatTemplate::Tree : llm::TemplateTree {};
 
 ChatTemplate::ChatTemplate(std::unique_ptr<const Tree> tree) : tree_(std::move(tree)) {}
 ChatTemplate::ChatTemplate(ChatTemplate&&) noexcept = default;
+ChatTemplate& ChatTemplate::operator=(ChatTemplate&&) noexcept = default;
 ChatTemplate::~ChatTemplate() = default;
 
 Result<ChatTemplate> ChatTemplate::Parse(std::string_view source) {

@@ -25,7 +25,6 @@ EXPRESSIONS = [e for e in (TESTDATA / "expressions.txt").read_text().split("\n")
 NOW = 1_790_000_000
 TOKENS = {"bos_token": "<s>", "eos_token": "</s>"}
 RAISED = 0x1300 + 3  # Reason::kTemplateRaised
-TEMPLATE_INVALID = 19  # ErrorCode::kTemplateInvalid
 
 
 class FixedClock(datetime.datetime):
@@ -65,9 +64,9 @@ def ours(source, messages, tools=None, add_generation_prompt=False, **variables)
         return template.render(json.dumps(messages), tools=json.dumps(tools), now=NOW,
                                add_generation_prompt=add_generation_prompt,
                                variables=json.dumps(variables), **tokens)  # fmt: skip
-    except ValueError as e:
-        assert e.args[1] == TEMPLATE_INVALID, e
-        raise Failed(e.args[0] == RAISED) from e
+    except _native.Error as e:
+        assert e.code == "TemplateInvalid", e
+        raise Failed(e.reason == RAISED) from e
 
 
 def outcome(render, *args, **kwargs):
@@ -240,15 +239,15 @@ def test_error_lines():
                          ("{% if 1 %}\n\n{{ 'a' | int + 'b' }}{% endif %}", 3),
                          ("\n{{ raise_exception('no') }}", 2), ("\n\n{{ 1 | nonesuch }}", 3),
                          ("{% for x in [1] %}\n{{ range(10 ** 9) }}{% endfor %}", 2)):  # fmt: skip
-        with pytest.raises(ValueError) as e:
+        with pytest.raises(_native.Error) as e:
             _native.ChatTemplate(source).render("[]")
-        assert e.value.args[1:3] == (TEMPLATE_INVALID, line)
+        assert (e.value.code, e.value.index) == ("TemplateInvalid", line)
 
 
 def test_inputs_must_be_json():
     template = _native.ChatTemplate("{{ messages }}")
     for bad in ("", "[", "[1,]", '["\\ud800"]', "[" * 100 + "]" * 100, "[18446744073709551616]"):
-        with pytest.raises(ValueError):
+        with pytest.raises(_native.Error):
             template.render(bad)
     assert template.render('[1, -2, 1.5, "\\u00e9", {"a": 1, "b": 2, "a": 3}]') == (
         "[1, -2, 1.5, 'é', {'a': 3, 'b': 2}]")  # fmt: skip

@@ -4,6 +4,7 @@
 #include "rushlight/llm/engine.h"
 
 #include "rushlight/half.h"
+#include "rushlight/platform.h"
 
 namespace rushlight::llm {
 namespace {
@@ -51,6 +52,15 @@ Result<Engine> Engine::FromModule(Module module) {
 Error Engine::SetTokenizer(Span<const uint8_t> tokenizer_json) {
   RL_ASSIGN_OR_RETURN(tokenizer_, LoadTokenizer(tokenizer_json));
   return kOk;
+}
+
+Error Engine::SetTokenizerFile(const std::string& path) {
+  platform::FileView file;
+  const int error = platform::OpenFile(path.c_str(), platform::FileAccess::kMap, &file);
+  RL_CHECK(error == 0, Reason::kOpen, Error::kNone, error);
+  const Error set = SetTokenizer({file.data, file.size});
+  platform::CloseFile(&file);
+  return set;
 }
 
 std::string_view Engine::text(std::string_view key) const {

@@ -65,6 +65,7 @@ Result<GenerateResult> Generate(Session& session, Span<const int32_t> prompt,
   if (tokenizer != nullptr) decoder.emplace(*tokenizer, /*skip_special=*/true);
   StopScanner scanner(options.stop);
   GenerateResult result;
+  result.prompt_tokens = prompt.size();
   ExecuteOptions execute = options.execute;
   if (execute.budget.cancel == nullptr) execute.budget.cancel = options.cancel;
 

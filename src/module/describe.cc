@@ -25,7 +25,6 @@ constexpr Sentence kSentences[] = {
     {Reason::kFootprintDrift, "the method arena took {f} bytes, {l} were computed; please report it"},
 
     {Reason::kNotLoaded, "the method has no memory yet: call Bind first"},
-    {Reason::kAlreadyLoaded, "it is loaded already"},
     {Reason::kInputNotSet, "input {i} has not been set"},
     {Reason::kOutputNotSet, "output {i} needs memory from the caller: call SetOutput"},
     {Reason::kNotInProgress, "no execution is in progress: call Begin first"},
@@ -39,7 +38,6 @@ constexpr Sentence kSentences[] = {
     {Reason::kInputRank, "input {i} has {f} dimensions, expected {l}"},
     {Reason::kInputSize,
      "input {i} has the size {f} in dimension {a}, the program was compiled for {l}"},
-    {Reason::kInputBytes, "input {i} has {f} bytes, {l} are needed"},
     {Reason::kInputDimOrder,
      "input {i} lies in memory in another order of dimensions than the program was compiled for"},
     {Reason::kInputValue, "input {i} is not the value that the program was compiled for"},
@@ -51,7 +49,7 @@ constexpr Sentence kSentences[] = {
     {Reason::kArgumentCount, "{f} arguments, expected {l}"},
     {Reason::kArgumentKind, "argument {a} is a {ft}, expected a {lt}"},
     {Reason::kArgumentNull, "argument {a} is a tensor without memory"},
-    {Reason::kArgumentReadOnly, "argument {a} is written to, but it is a constant"},
+    {Reason::kArgumentReadOnly, "argument {a} is written to, but it is read-only"},
     {Reason::kArgumentDType, "argument {a} has dtype {fd}, which does not fit {ld}"},
     {Reason::kArgumentRank, "argument {a} has {f} dimensions, expected {l}"},
     {Reason::kArgumentSize, "argument {a} has size {f}, expected {l}"},
@@ -70,13 +68,11 @@ constexpr Sentence kSentences[] = {
 
     {Reason::kMethodNotFound, "the program has no method of that name"},
     {Reason::kKeyNotFound, "the program has no data under that key"},
-    {Reason::kFileNotFound, "there is no such file"},
     {Reason::kBufferNotFound, "the method has no buffer of that name"},
 
     {Reason::kUnsupported, "not supported here"},
     {Reason::kUnboundedTensor,
      "value {i} is a tensor without an upper bound; export it with bounded dynamic shapes"},
-    {Reason::kPlatform, "this platform has no such thing"},
 
     {Reason::kMethodArena, "the method arena has {l} bytes left, {f} are needed"},
     {Reason::kMetadataArena, "the metadata arena has {l} bytes left, {f} are needed"},
@@ -86,20 +82,16 @@ constexpr Sentence kSentences[] = {
     {Reason::kHeap, "the system refused {f} bytes"},
 
     {Reason::kOpen, "cannot open the file: {fe}"},
-    {Reason::kRead, "cannot read the file: {fe}"},
-    {Reason::kMap, "cannot map the file: {fe}"},
     {Reason::kWrite, "cannot write the file: {fe}"},
 
     {Reason::kMagic, "not a program file (its identifier is not ET12)"},
     {Reason::kOtherFormatVersion, "a program file of another version of the format"},
-    {Reason::kTokenizerKind, "not a tokenizer file that is known here"},
 
     {Reason::kTooShort, "the file has {f} bytes, the shortest program has {l}"},
     {Reason::kProgramTruncated, "the file has {f} bytes, its program alone declares {l}"},
     {Reason::kSegmentsTruncated, "the file has {f} bytes, its header declares {l}"},
 
     {Reason::kProgramVersion, "the program's schema has version {f}, this library reads {l}"},
-    {Reason::kNamedDataVersion, "named data has version {f}, this library reads {l}"},
     {Reason::kDelegateVersion, "a delegate's payload has version {f}, this library reads {l}"},
 
     {Reason::kHeaderLength, "the extended header has {f} bytes, expected at least {l}"},
@@ -189,6 +181,7 @@ constexpr Sentence kSentences[] = {
     {Reason::kTokenizerMerge, "merge {i} of the tokenizer file is not valid"},
     {Reason::kTokenizerPattern, "a pattern of the tokenizer file is not valid, at {f}"},
     {Reason::kTokenizerUnsupported, "the tokenizer is of a kind that is not supported"},
+    {Reason::kNoTokenizer, "the program carries no tokenizer, and none was given"},
     {Reason::kTemplateSyntax, "the chat template does not parse, line {i}"},
     {Reason::kTemplateName, "the chat template uses an unknown name, line {i}"},
     {Reason::kTemplateType, "the chat template uses a value of the wrong type, line {i}"},

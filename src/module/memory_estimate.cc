@@ -138,7 +138,10 @@ Result<MemoryEstimate> Estimate(const Module& module, std::string_view method,
     }
     const bool too_small = loaded.error().reason == Reason::kMethodArena;
     if (!too_small || meta.num_delegates() == 0) return loaded.error();
-    memory.resize(memory.size() * 2 + 512);
+    const size_t words = memory.size() * 2 + 512;
+    RL_CHECK(words * 8 <= module.options().memory_limit, Reason::kMemoryBudget, Error::kNone,
+             static_cast<int64_t>(words * 8), static_cast<int64_t>(module.options().memory_limit));
+    memory.resize(words);
   }
   std::map<uint32_t, Ranges> activations;
   std::map<uint32_t, Ranges> state;

@@ -5,6 +5,7 @@
 
 #include <cmath>
 #include <cstring>
+#include <functional>
 
 #include "rushlight/half.h"
 #include "src/ops/shapes.h"
@@ -168,7 +169,9 @@ Error CheckDivisor(int64_t b) {
   if (b == 0) return Error(Reason::kArgumentValue, Error::kNone, 0, 1).WithArgument(1);
   return kOk;
 }
-int64_t Quotient(int64_t a, int64_t b) { return b == -1 ? Wrap(0 - static_cast<uint64_t>(a)) : a / b; }
+int64_t Quotient(int64_t a, int64_t b) {
+  return b == -1 ? Wrap(0 - static_cast<uint64_t>(a)) : a / b;
+}
 int64_t Modulus(int64_t a, int64_t b) { return b == -1 ? 0 : a % b; }
 
 Error RunFloorDiv(RunContext&, const Value& a, const Value& b, Value& result) {
@@ -187,19 +190,12 @@ Error RunFloorDiv(RunContext&, const Value& a, const Value& b, Value& result) {
   return kOk;
 }
 
-Error RunFloorDivInt(RunContext&, const Value& a, const Value& b, Value& result) {
+template <int64_t (*kDivide)(int64_t, int64_t)>
+Error RunIntegers(RunContext&, const Value& a, const Value& b, Value& result) {
   if (a.tag() != Tag::kInt) return WrongKind(a, Tag::kInt, 0);
   if (b.tag() != Tag::kInt) return WrongKind(b, Tag::kInt, 1);
   RL_RETURN_IF_ERROR(CheckDivisor(b.as_int()));
-  result = Value(Quotient(a.as_int(), b.as_int()));
-  return kOk;
-}
-
-Error RunMod(RunContext&, const Value& a, const Value& b, Value& result) {
-  if (a.tag() != Tag::kInt) return WrongKind(a, Tag::kInt, 0);
-  if (b.tag() != Tag::kInt) return WrongKind(b, Tag::kInt, 1);
-  RL_RETURN_IF_ERROR(CheckDivisor(b.as_int()));
-  result = Value(Modulus(a.as_int(), b.as_int()));
+  result = Value(kDivide(a.as_int(), b.as_int()));
   return kOk;
 }
 
@@ -208,37 +204,6 @@ Error RunTrueDiv(RunContext&, const Value& a, const Value& b, Value& result) {
   result = Value(AsDouble(a) / AsDouble(b));
   return kOk;
 }
-
-struct Equal {
-  template <class T>
-  bool operator()(T a, T b) const {
-    return a == b;
-  }
-};
-struct Greater {
-  template <class T>
-  bool operator()(T a, T b) const {
-    return a > b;
-  }
-};
-struct GreaterEqual {
-  template <class T>
-  bool operator()(T a, T b) const {
-    return a >= b;
-  }
-};
-struct Less {
-  template <class T>
-  bool operator()(T a, T b) const {
-    return a < b;
-  }
-};
-struct LessEqual {
-  template <class T>
-  bool operator()(T a, T b) const {
-    return a <= b;
-  }
-};
 
 template <class F>
 Error RunCompare(RunContext&, const Value& a, const Value& b, Value& result) {
@@ -400,17 +365,17 @@ constexpr Op kOps[] = {
     {"aten::sym_size.int", BoxedScalar<PrepareSize, RunSize>, {}},
     {"executorch_prim::add.Scalar", BoxedScalar<Prepare2, RunNumbers<AddNumbers>>, {}},
     {"executorch_prim::ceil.Scalar", BoxedScalar<Prepare1, RunCeil>, {}},
-    {"executorch_prim::eq.Scalar", BoxedScalar<Prepare2, RunCompare<Equal>>, {}},
+    {"executorch_prim::eq.Scalar", BoxedScalar<Prepare2, RunCompare<std::equal_to<>>>, {}},
     {"executorch_prim::et_copy_index.tensor", BoxedScalar<PrepareCopyIndex, RunCopyIndex>, {}},
     {"executorch_prim::et_view.default", BoxedScalar<PrepareView, RunView>, {}},
     {"executorch_prim::floordiv.Scalar", BoxedScalar<Prepare2, RunFloorDiv>, {}},
-    {"executorch_prim::floordiv.int", BoxedScalar<Prepare2, RunFloorDivInt>, {}},
-    {"executorch_prim::ge.Scalar", BoxedScalar<Prepare2, RunCompare<GreaterEqual>>, {}},
-    {"executorch_prim::gt.Scalar", BoxedScalar<Prepare2, RunCompare<Greater>>, {}},
-    {"executorch_prim::le.Scalar", BoxedScalar<Prepare2, RunCompare<LessEqual>>, {}},
-    {"executorch_prim::lt.Scalar", BoxedScalar<Prepare2, RunCompare<Less>>, {}},
-    {"executorch_prim::mod.Scalar", BoxedScalar<Prepare2, RunMod>, {}},
-    {"executorch_prim::mod.int", BoxedScalar<Prepare2, RunMod>, {}},
+    {"executorch_prim::floordiv.int", BoxedScalar<Prepare2, RunIntegers<Quotient>>, {}},
+    {"executorch_prim::ge.Scalar", BoxedScalar<Prepare2, RunCompare<std::greater_equal<>>>, {}},
+    {"executorch_prim::gt.Scalar", BoxedScalar<Prepare2, RunCompare<std::greater<>>>, {}},
+    {"executorch_prim::le.Scalar", BoxedScalar<Prepare2, RunCompare<std::less_equal<>>>, {}},
+    {"executorch_prim::lt.Scalar", BoxedScalar<Prepare2, RunCompare<std::less<>>>, {}},
+    {"executorch_prim::mod.Scalar", BoxedScalar<Prepare2, RunIntegers<Modulus>>, {}},
+    {"executorch_prim::mod.int", BoxedScalar<Prepare2, RunIntegers<Modulus>>, {}},
     {"executorch_prim::mul.Scalar", BoxedScalar<Prepare2, RunNumbers<MulNumbers>>, {}},
     {"executorch_prim::neg.Scalar", BoxedScalar<Prepare1, RunNeg>, {}},
     {"executorch_prim::round.Scalar", BoxedScalar<Prepare1, RunRound>, {}},

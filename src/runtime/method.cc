@@ -623,15 +623,21 @@ Value Method::output(size_t i) const {
 }
 
 Result<Tensor*> Method::NamedBuffer(std::string_view name) {
+  RL_CHECK(bound_, Reason::kNotLoaded);
+  RL_CHECK(!in_progress_, Reason::kInUse);
   Tensor* next_tensor = tensors_;
-  for (const fb::EValue* value : *PlanOf(meta_).values()) {
-    if (value->val_type() != fb::KernelTypes_Tensor) continue;
+  for (uoffset_t v = 0; v < meta_.num_values(); ++v) {
+    const fb::Tensor* const t = PlanOf(meta_).values()->Get(v)->val_as_Tensor();
+    if (t == nullptr) continue;
     Tensor* const tensor = Take(&next_tensor);
-    const auto* extra = value->val_as_Tensor()->extra_tensor_info();
-    if (tensor->planned() && extra != nullptr && extra->fully_qualified_name() != nullptr &&
-        !name.empty() && View(extra->fully_qualified_name()) == name) {
-      return tensor;
+    const auto* extra = t->extra_tensor_info();
+    if (t->allocation_info() == nullptr || extra == nullptr ||
+        extra->fully_qualified_name() == nullptr || name.empty() ||
+        View(extra->fully_qualified_name()) != name) {
+      continue;
     }
+    if (tensor->borrowed()) RL_RETURN_IF_ERROR(ReturnBorrowed(v, tensor));
+    return tensor;
   }
   return Error(Reason::kBufferNotFound);
 }

@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
 #include "rushlight/tokenizer.h"
-#include "src/tokenizers/no_throw.h"
+#include "src/core/no_throw.h"
 #include "src/tokenizers/utf8.h"
 
 namespace rushlight {

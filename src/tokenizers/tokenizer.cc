@@ -12,7 +12,7 @@
 #include "src/tokenizers/added_tokens.h"
 #include "src/tokenizers/decoder.h"
 #include "src/tokenizers/model.h"
-#include "src/tokenizers/no_throw.h"
+#include "src/core/no_throw.h"
 #include "src/tokenizers/normalizer.h"
 #include "src/tokenizers/post_processor.h"
 #include "src/tokenizers/pre_tokenizer.h"

@@ -345,7 +345,34 @@ ModuleOptions OptionsOf(const Limits& limits, platform::FileAccess access) {
   return options;
 }
 
+// A data file with its memory.
+class LoadedData {
+ public:
+  Error Load(Bytes bytes) {
+    file_.emplace(bytes);
+    const Result<size_t> size = DataFile::MetadataBytes(file_->span(), file_->size());
+    if (!size.ok()) return Told(size.error(), nullptr);
+    memory_.emplace(*size);
+    Arena arena(memory_->data(), memory_->size());
+    const Result<DataFile> loaded = DataFile::Load(file_->span(), arena);
+    const Result<DataFile> in_place = DataFile::LoadInPlace(file_->span());
+    if (loaded.error().reason != in_place.error().reason) std::abort();
+    if (!loaded.ok()) return Told(loaded.error(), nullptr);
+    data_.emplace(*loaded);
+    TouchDataFile(*data_);
+    return kOk;
+  }
+  DataMap map() const { return data_ ? data_->map() : DataMap(); }
+
+ private:
+  std::optional<Exact> file_;
+  std::optional<Exact> memory_;
+  std::optional<DataFile> data_;
+};
+
 }  // namespace
+
+Error ExerciseDataFile(Bytes data) { return LoadedData().Load(data); }
 
 Error ExerciseCore(Bytes program_bytes, Bytes data_bytes, const Limits& limits) {
   const Exact file(program_bytes);
@@ -360,24 +387,13 @@ Error ExerciseCore(Bytes program_bytes, Bytes data_bytes, const Limits& limits) 
   if (!program.ok()) return Told(program.error(), nullptr);
   TouchProgram(*program);
 
-  const Exact data_file(data_bytes);
-  std::optional<Exact> data_memory;
-  std::optional<DataFile> data;
-  if (data_file.size() > 0) {
-    const Result<size_t> data_size = DataFile::MetadataBytes(data_file.span(), data_file.size());
-    if (!data_size.ok()) return Told(data_size.error(), nullptr);
-    data_memory.emplace(*data_size);
-    Arena data_arena(data_memory->data(), data_memory->size());
-    Result<DataFile> loaded = DataFile::Load(data_file.span(), data_arena);
-    if (!loaded.ok()) return Told(loaded.error(), nullptr);
-    data.emplace(*loaded);
-    TouchDataFile(*data);
-  }
+  LoadedData data;
+  if (data_bytes.size() > 0) RL_RETURN_IF_ERROR(data.Load(data_bytes));
   Error first = kOk;
   for (size_t m = 0; m < program->num_methods(); ++m) {
     const MethodMeta meta(*program, m);
     TouchMeta(meta);
-    const Error error = RunMethod(*program, meta, data ? data->map() : DataMap(), limits);
+    const Error error = RunMethod(*program, meta, data.map(), limits);
     if (first.ok()) first = Told(error, &*program);
   }
   return first;

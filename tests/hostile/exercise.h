@@ -1,8 +1,9 @@
 // Copyright (c) The Rushlight authors.
 // SPDX-License-Identifier: BSD-3-Clause
 
-// Exercise: does with a file everything that callers do, inside a small budget, and touches all that
-// comes back.  Sanitizers watch; what returns is the first Error, whose sentence has been made too.
+// Exercise: does with a file everything that callers do, inside a small budget, and touches all
+// that comes back.  Sanitizers watch; what returns is the first Error, whose sentence has been made
+// too.
 #pragma once
 
 #include <cstdint>
@@ -22,9 +23,12 @@ struct Limits {
 
 using Bytes = Span<const uint8_t>;
 
-// Through the core: Program, DataFile (where there is one), Method, with memory of exactly the sizes
-// that they ask for.
+// Through the core: Program, DataFile (where there is one), Method, with memory of exactly the
+// sizes that they ask for.
 Error ExerciseCore(Bytes program, Bytes data, const Limits& limits = {});
+
+// A data file alone.
+Error ExerciseDataFile(Bytes data);
 
 // Through Module, from files.  An empty data path: none.
 Error ExerciseModule(const std::string& program_path, const std::string& data_path,

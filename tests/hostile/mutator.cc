@@ -37,8 +37,7 @@ File Assemble(const flatbuffers::FlatBufferBuilder& flatbuffer, size_t inserted,
   if (parts.segment_base == 0) return file;
   file.insert(file.begin() + 8, inserted, 0);
   Write(file, 0, Read<uint32_t>(file, 0) + static_cast<uint32_t>(inserted));
-  const size_t base =
-      (file.size() + kSegmentAlignment - 1) / kSegmentAlignment * kSegmentAlignment;
+  const size_t base = (file.size() + kSegmentAlignment - 1) / kSegmentAlignment * kSegmentAlignment;
   // Both kinds of header: magic and length, two numbers, where segments begin, their size.
   std::memcpy(file.data() + 8, original.data() + 8, 8);
   if (IsDataFile(original)) {
@@ -178,10 +177,28 @@ File MutateDataFile(const File& file, Random& random) {
 }
 
 int64_t BoundaryNumber(Random& random) {
-  constexpr int64_t kNumbers[] = {0,         1,         -1,        2,           -2,       3,
-                                  15,        16,        17,        127,         128,      255,
-                                  256,       65535,     65536,     INT32_MAX,   INT32_MIN, UINT32_MAX,
-                                  int64_t{1} << 32, INT64_MAX, INT64_MIN, INT64_MAX - 1};
+  constexpr int64_t kNumbers[] = {0,
+                                  1,
+                                  -1,
+                                  2,
+                                  -2,
+                                  3,
+                                  15,
+                                  16,
+                                  17,
+                                  127,
+                                  128,
+                                  255,
+                                  256,
+                                  65535,
+                                  65536,
+                                  INT32_MAX,
+                                  INT32_MIN,
+                                  UINT32_MAX,
+                                  int64_t{1} << 32,
+                                  INT64_MAX,
+                                  INT64_MIN,
+                                  INT64_MAX - 1};
   return random.Chance(0.3) ? static_cast<int64_t>(random.Below(12)) : random.Choice(kNumbers);
 }
 

@@ -3,6 +3,7 @@
 
 // Edits of a program in its meaning.
 
+#include <limits>
 #include <memory>
 #include <string>
 #include <utility>
@@ -259,9 +260,11 @@ class Editor {
   }
 
   double Real() {
-    constexpr double kNumbers[] = {0.0,  -0.0,  1.0,     -1.0,    0.5,   1e-300, 1e300,
-                                   -1e300, 1e18, 2147483648.0, -9.3e18, 1.0 / 0.0, -1.0 / 0.0,
-                                   0.0 / 0.0};
+    constexpr double kInfinity = std::numeric_limits<double>::infinity();
+    constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+    constexpr double kNumbers[] = {0.0,     -0.0,      1.0,        -1.0, 0.5,
+                                   1e-300,  1e300,     -1e300,     1e18, 2147483648.0,
+                                   -9.3e18, kInfinity, -kInfinity, kNaN};
     return random_.Choice(kNumbers);
   }
 
@@ -328,9 +331,9 @@ class Editor {
         break;
       case 9:
         if (t.allocation_info != nullptr) {
-          t.allocation_info->memory_offset_low =
-              random_.Chance(0.5) ? static_cast<uint32_t>(random_.Below(32)) * 8
-                                  : Number<uint32_t>();
+          t.allocation_info->memory_offset_low = random_.Chance(0.5)
+                                                     ? static_cast<uint32_t>(random_.Below(32)) * 8
+                                                     : Number<uint32_t>();
         }
         break;
       case 10:

@@ -63,7 +63,8 @@ class MethodWriter {
   int32_t External(DType dtype, const Sizes& sizes, const std::string& name, bool planned);
   int32_t Ints(const std::vector<int64_t>& numbers);
 
-  // A kernel call: the arguments, and once more the last one, as operators with out tensors have it.
+  // A kernel call: the arguments, and once more the last one, as operators with out tensors have
+  // it.
   int32_t Call(const std::string& name, std::vector<int32_t> args);
   // The arguments alone.
   int32_t CallScalar(const std::string& name, std::vector<int32_t> args);

@@ -1,8 +1,8 @@
 // Copyright (c) The Rushlight authors.
 // SPDX-License-Identifier: BSD-3-Clause
 
-// Random: the numbers of Python's random.Random(seed), so that a mutant has the same bytes whether a
-// test here or mutate.py made it.
+// Random: the numbers of Python's random.Random(seed), so that a mutant has the same bytes whether
+// a test here or mutate.py made it.
 #pragma once
 
 #include <cstddef>

@@ -41,14 +41,12 @@ Seed Perceptron() {
   MethodWriter w(p, "forward");
   const int32_t x = w.Planned(kFloat, {2, 8});
   const int32_t h = w.Planned(kFloat, {2, 16});
-  w.Call("aten::linear.out",
-         {x, w.Weights(kFloat, {16, 8}), w.Weights(kFloat, {16}), h});
+  w.Call("aten::linear.out", {x, w.Weights(kFloat, {16, 8}), w.Weights(kFloat, {16}), h});
   const int32_t r = w.Planned(kFloat, {2, 16});
   w.Call("aten::relu.out", {h, r});
   const int32_t flat = w.Alias(r, kFloat, {2, 16});
   const int32_t z = w.Planned(kFloat, {2, 4});
-  w.Call("aten::linear.out",
-         {flat, w.Weights(kFloat, {4, 16}), w.m.AddNull(), z});
+  w.Call("aten::linear.out", {flat, w.Weights(kFloat, {4, 16}), w.m.AddNull(), z});
   const int32_t out = w.Planned(kFloat, {2, 4});
   w.Call("aten::_softmax.out", {z, w.m.AddInt(-1), w.m.AddBool(false), out});
   w.Inputs({x});
@@ -69,17 +67,15 @@ Seed Convolution() {
   const int32_t one = w.Ints({1, 1});
   const int32_t zero = w.Ints({0, 0});
   const int32_t conv = w.Planned(kFloat, {1, 4, 8, 8}, {.dim_order = last});
-  w.Call("aten::convolution.out",
-         {x, weight, w.Weights(kFloat, {4}), one, one, one, w.m.AddBool(false), zero,
-          w.m.AddInt(1), conv});
+  w.Call("aten::convolution.out", {x, weight, w.Weights(kFloat, {4}), one, one, one,
+                                   w.m.AddBool(false), zero, w.m.AddInt(1), conv});
   const int32_t two = w.Ints({2, 2});
   const int32_t pooled = w.Planned(kFloat, {1, 4, 4, 4}, {.dim_order = last});
   const int32_t places = w.Planned(kLong, {1, 4, 4, 4}, {.dim_order = last});
   w.Call("aten::max_pool2d_with_indices.out",
          {conv, two, two, zero, one, w.m.AddBool(false), pooled, places});
   const int32_t mean = w.Planned(kFloat, {1, 4, 1, 1});
-  w.Call("aten::mean.out",
-         {pooled, w.Ints({-1, -2}), w.m.AddBool(true), w.m.AddNull(), mean});
+  w.Call("aten::mean.out", {pooled, w.Ints({-1, -2}), w.m.AddBool(true), w.m.AddNull(), mean});
   const int32_t row = w.Planned(kFloat, {1, 4});
   w.Call("aten::view_copy.out", {mean, w.Ints({1, 4}), row});
   w.Inputs({x});
@@ -107,8 +103,7 @@ Seed ControlFlow() {
   const int32_t chosen = w.Unplanned(kFloat, {4});
   w.CallScalar("aten::sym_size.int", {x, w.m.AddInt(0), n});
   const int32_t loop = w.Call("aten::select_copy.int_out", {x, w.m.AddInt(0), i, row});
-  w.Call("aten::sum.IntList_out",
-         {row, w.Ints({}), w.m.AddBool(false), w.m.AddNull(), total});
+  w.Call("aten::sum.IntList_out", {row, w.Ints({}), w.m.AddBool(false), w.m.AddNull(), total});
   w.Call("aten::gt.Scalar_out", {total, w.m.AddDouble(0.0), positive});
   const int32_t to_else = w.m.AddJumpFalse(positive, 0);
   w.Call("aten::mul.Scalar_out", {row, w.m.AddDouble(2.0), doubled});
@@ -147,8 +142,7 @@ Seed DynamicShapes() {
   w.CallScalar("executorch_prim::mul.Scalar", {n, four, count});
   w.CallScalar("executorch_prim::et_view.default", {x, w.m.AddIntList({count}), view});
   w.Call("aten::mul.out", {view, view, square});
-  w.CallScalar("executorch_prim::et_view.default",
-               {square, w.m.AddIntList({n, four}), back});
+  w.CallScalar("executorch_prim::et_view.default", {square, w.m.AddIntList({n, four}), back});
   const int32_t parts = w.m.AddTensorList({x, back});
   w.Call("aten::cat.out", {parts, w.m.AddInt(0), both});
   const int32_t halves = w.m.AddTensorList({half, other_half});
@@ -206,11 +200,10 @@ Seed KvCache() {
                                  w.m.AddBool(false), w.m.AddBool(false), x});
   const int32_t keys = w.Planned(kFloat, {8, 4}, {.name = "keys", .memory_id = 2});
   std::vector<float> initial(8 * 4, 0.5f);
-  const int32_t values = w.State(kFloat, {8, 4}, p.Keep(initial),
-                                 {.name = "values", .memory_id = 2});
+  const int32_t values =
+      w.State(kFloat, {8, 4}, p.Keep(initial), {.name = "values", .memory_id = 2});
   const int32_t append = w.m.AddBool(false);
-  w.CallScalar("aten::index_put_",
-               {keys, w.m.AddOptionalTensorList({position}), x, append, keys});
+  w.CallScalar("aten::index_put_", {keys, w.m.AddOptionalTensorList({position}), x, append, keys});
   w.m.AddMove(keys, keys);
   const int32_t all = w.m.AddOptionalTensorList({position, -1});
   const int32_t also_all = w.m.AddOptionalTensorList({position, w.m.AddNull()});
@@ -262,8 +255,7 @@ Seed TwoMethods() {
     const int32_t offset = w.External(kFloat, {2}, "offset", true);
     w.Call("aten::mul.out", {x, w.External(kFloat, {2}, "scale", false), scaled});
     const int32_t sum = w.Planned(kFloat, {2});
-    w.Call("aten::sum.IntList_out",
-           {scaled, w.Ints({0}), w.m.AddBool(false), w.m.AddNull(), sum});
+    w.Call("aten::sum.IntList_out", {scaled, w.Ints({0}), w.m.AddBool(false), w.m.AddNull(), sum});
     w.Call("aten::add.out", {sum, offset, w.m.AddInt(1), sum});
     w.Call("aten::add.out", {counter, sum, w.m.AddInt(1), counter});
     w.Inputs({x});
@@ -398,7 +390,7 @@ Seed DTypes() {
 }  // namespace
 
 std::vector<Seed> MakeSeeds() {
-  return {Add(),      Perceptron(), Convolution(), ControlFlow(), DynamicShapes(), Integers(),
+  return {Add(),     Perceptron(), Convolution(), ControlFlow(), DynamicShapes(), Integers(),
           KvCache(), TwoMethods(), Delegates(),   Kinds(),       DTypes()};
 }
 

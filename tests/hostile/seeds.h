@@ -1,7 +1,7 @@
 // Copyright (c) The Rushlight authors.
 // SPDX-License-Identifier: BSD-3-Clause
 
-// Seeds: small programs that together use every feature of the file format and of the runtime.  What
+// Seeds: small programs that together use every feature of the file format and of the runtime. What
 // is hostile is made of them.  Built in memory, so that no binary is checked in.
 #pragma once
 

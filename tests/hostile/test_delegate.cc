@@ -24,8 +24,8 @@ Result<const void*> Load(const PlanSource& source, Arena& arena) {
   RL_CHECK(source.payload.size() == kPayloadBytes && source.payload[0] == kVersion,
            Reason::kDelegatePayload, Error::kNone, static_cast<int64_t>(source.payload.size()),
            kPayloadBytes);
-  RL_CHECK(source.arguments == 0 || source.arguments == 2, Reason::kDelegateArguments,
-           Error::kNone, static_cast<int64_t>(source.arguments), 2);
+  RL_CHECK(source.arguments == 0 || source.arguments == 2, Reason::kDelegateArguments, Error::kNone,
+           static_cast<int64_t>(source.arguments), 2);
   Plan* const plan = arena.AllocateArray<Plan>(1);
   RL_CHECK(plan != nullptr, Reason::kMethodArena, Error::kNone, sizeof(Plan));
   plan->with_state = source.payload[1] != 0;

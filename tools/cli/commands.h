@@ -9,6 +9,7 @@
 
 namespace rushlight::cli {
 
+void AddChat(CLI::App& app, int* status);
 void AddEmbed(CLI::App& app, int* status);
 void AddInspect(CLI::App& app, int* status);
 void AddRun(CLI::App& app, int* status);

@@ -8,12 +8,12 @@
 //   auto logits = session->Feed(prompt_ids);           // of the last token
 //   auto result = Generate(*session, prompt_ids, options);
 //
-// The program is one that ExecuTorch's LLM runner would take: `forward(tokens int64 [1, n], positions)`
-// with one tensor of logits, and metadata as constant methods.  Programs of this library carry their
-// tokenizer and chat template along.
+// The program is one that ExecuTorch's LLM runner would take: `forward(tokens int64 [1, n],
+// positions)` with one tensor of logits, and metadata as constant methods.  Programs of this
+// library carry their tokenizer and chat template along.
 //
-// An Engine is immutable; any number of threads may make sessions.  A Session belongs to one thread at
-// a time and outlives neither its engine nor its tokenizer.
+// An Engine is immutable; any number of threads may make sessions.  A Session belongs to one thread
+// at a time and outlives neither its engine nor its tokenizer.
 #pragma once
 
 #include <atomic>
@@ -37,12 +37,12 @@ inline constexpr std::string_view kChatTemplateKey = "rushlight.chat_template.ji
 
 // What a program tells of itself.
 struct EngineInfo {
-  size_t max_context_len = 0;     // positions that the state holds
-  size_t max_seq_len = 1;         // most tokens of one call
+  size_t max_context_len = 0;  // positions that the state holds
+  size_t max_seq_len = 1;      // most tokens of one call
   size_t vocab_size = 0;
-  std::vector<int32_t> eos_ids;   // any of them ends a text
+  std::vector<int32_t> eos_ids;  // any of them ends a text
   std::optional<int32_t> bos_id;
-  bool can_rewind = true;         // the state at an earlier position can be gone back to
+  bool can_rewind = true;  // the state at an earlier position can be gone back to
 };
 
 class Session;
@@ -58,6 +58,7 @@ class Engine {
   const Tokenizer* tokenizer() const { return tokenizer_.get(); }
   // Another one.
   Error SetTokenizer(Span<const uint8_t> tokenizer_json);
+  Error SetTokenizerFile(const std::string& path);
   // Named data as text; empty where there is none.
   std::string_view text(std::string_view key) const;
 
@@ -100,9 +101,9 @@ class Session {
   const Engine* engine_;
   std::unique_ptr<Module> module_;
   size_t position_ = 0;
-  std::vector<int64_t> tokens_;     // of the call
+  std::vector<int64_t> tokens_;  // of the call
   std::vector<int64_t> positions_;
-  std::vector<float> logits_;       // where the program gives 16-bit ones
+  std::vector<float> logits_;  // where the program gives 16-bit ones
 };
 
 // The position of the largest logit; the first of several.  NaN never wins.
@@ -113,7 +114,7 @@ enum class StopReason : uint8_t { kEndOfText, kStopString, kMaxTokens, kContextF
 struct GenerateOptions {
   size_t max_new_tokens = SIZE_MAX;
   bool ignore_eos = false;
-  std::vector<std::string> stop;              // texts that end the answer; not part of it
+  std::vector<std::string> stop;  // texts that end the answer; not part of it
   const std::atomic<bool>* cancel = nullptr;
   // Told of each token, with the text that is complete by now (may be empty); false stops.
   std::function<bool(int32_t id, std::string_view text)> on_token;
@@ -121,9 +122,10 @@ struct GenerateOptions {
 };
 
 struct GenerateResult {
-  std::vector<int32_t> ids;   // generated, the end-of-text token included
-  std::string text;           // without it
+  std::vector<int32_t> ids;  // generated, the end-of-text token included
+  std::string text;          // without it
   StopReason stopped = StopReason::kMaxTokens;
+  size_t prompt_tokens = 0;         // that were fed
   int64_t prefill_nanoseconds = 0;  // until the first token is known
   int64_t decode_nanoseconds = 0;   // of the others
 };

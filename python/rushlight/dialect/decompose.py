@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 
 import torch
 from torch import fx
+from torch._decomp import get_decompositions
 from torch._decomp.decompositions import one_layer_lstm
 from torch._dispatch.python import enable_python_dispatcher
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
@@ -283,10 +284,16 @@ def _lstm_layer(x, w_ih, w_hh, b_ih, b_hh, h, c, reverse, _sizes, _mode, _hidden
     return y, h.unsqueeze(0), c.unsqueeze(0), h.new_empty(0)
 
 
+# Not core ATen, and yet without PyTorch's decomposition by default: stock ExecuTorch has no kernels for
+# them, and programs without delegates run there.
+_STOCK_LACKS = (torch.ops.aten.linalg_vector_norm.default, torch.ops.aten.addmv.default)
+
+
 def core_aten_table(extra: Table | None = None, without: Iterable = ()) -> Table:
     """PyTorch's decompositions into core ATen operators, with `extra` ones added."""
     table = dict(torch.export.default_decompositions().items())
     table[torch.ops.aten.mkldnn_rnn_layer.default] = _lstm_layer
+    table.update(get_decompositions(_STOCK_LACKS))
     table.update(extra or {})
     for op in without:
         table.pop(op, None)

@@ -54,6 +54,23 @@ class TextGenerationModule(StaticCacheModule):
         return logits if self._all_logits or keep else logits[:, -1:]
 
 
+def export_text_generation(module: TextGenerationModule, max_seq_len: int) -> torch.export.ExportedProgram:
+    """The graph of calls with 1 to `max_seq_len` tokens."""
+    length = min(3, max_seq_len)
+    tokens = torch.export.Dim("tokens", min=1, max=max_seq_len) if max_seq_len > 1 else None
+    with torch.no_grad():
+        return torch.export.export(
+            module,
+            (),
+            {
+                "input_ids": torch.zeros(1, length, dtype=torch.long),
+                "cache_position": torch.arange(length),
+            },
+            dynamic_shapes={"input_ids": {1: tokens}, "cache_position": {0: tokens}} if tokens else None,
+            strict=False,
+        )
+
+
 def compile_text_generation(
     model,
     *,
@@ -77,20 +94,7 @@ def compile_text_generation(
     progress("finding the model's state")
     module = TextGenerationModule(model.eval(), max_context_len, all_logits)
     progress("capturing the graph")
-    tokens = torch.export.Dim("tokens", min=1, max=max_seq_len)
-    length = min(3, max_seq_len)
-    dynamic = {"input_ids": {1: tokens}, "cache_position": {0: tokens}} if max_seq_len > 1 else None
-    with torch.no_grad():
-        exported = torch.export.export(
-            module,
-            (),
-            {
-                "input_ids": torch.zeros(1, length, dtype=torch.long),
-                "cache_position": torch.arange(length),
-            },
-            dynamic_shapes=dynamic,
-            strict=False,
-        )
+    exported = export_text_generation(module, max_seq_len)
     progress("lowering")
     edge = to_edge_transform_and_lower(
         exported,

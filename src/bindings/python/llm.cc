@@ -9,7 +9,7 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
-#include "rushlight/llm/engine.h"
+#include "rushlight/llm/chat.h"
 #include "src/bindings/python/native.h"
 
 namespace nb = nanobind;
@@ -46,9 +46,13 @@ nb::object Feed(Session& session, const std::vector<int32_t>& tokens) {
   return nb::cast(nb::ndarray<nb::numpy, float>(copy->data(), {copy->size()}, owner));
 }
 
-nb::dict RunGenerate(Session& session, const std::vector<int32_t>& prompt, size_t max_new_tokens,
-                     bool ignore_eos, const std::vector<std::string>& stop,
-                     std::optional<std::function<bool(int32_t, nb::bytes)>> on_token) {
+using OnToken = std::optional<std::function<bool(int32_t, nb::bytes)>>;
+
+// Calls `generate` with these options; its result as a dict.
+template <class Generate>
+nb::dict Generated(const Generate& generate, size_t max_new_tokens, bool ignore_eos,
+                   const std::vector<std::string>& stop, const OnToken& on_token,
+                   const Program& program) {
   llm::GenerateOptions options;
   options.max_new_tokens = max_new_tokens;
   options.ignore_eos = ignore_eos;
@@ -61,16 +65,28 @@ nb::dict RunGenerate(Session& session, const std::vector<int32_t>& prompt, size_
   }
   const Result<llm::GenerateResult> result = [&] {
     nb::gil_scoped_release release;
-    return llm::Generate(session, prompt, options);
+    return generate(options);
   }();
-  if (!result.ok()) Raise(result.error(), &session.engine().program());
+  if (!result.ok()) Raise(result.error(), &program);
   nb::dict d;
   d["ids"] = result->ids;
   d["text"] = nb::bytes(result->text.data(), result->text.size());
   d["stopped"] = kStopReasons[static_cast<size_t>(result->stopped)];
+  d["prompt_tokens"] = result->prompt_tokens;
   d["prefill_nanoseconds"] = result->prefill_nanoseconds;
   d["decode_nanoseconds"] = result->decode_nanoseconds;
   return d;
+}
+
+nb::list Messages(const llm::Chat& chat) {
+  nb::list messages;
+  for (const llm::ChatMessage& m : chat.messages()) {
+    nb::dict d;
+    d["role"] = m.role;
+    d["content"] = nb::bytes(m.content.data(), m.content.size());
+    messages.append(d);
+  }
+  return messages;
 }
 
 }  // namespace
@@ -103,9 +119,39 @@ void BindLlm(nb::module_& m) {
              const Error error = session.Rewind(position);
              if (!error.ok()) Raise(error);
            })
-      .def("generate", &RunGenerate, nb::arg("prompt"), nb::arg("max_new_tokens"),
-           nb::arg("ignore_eos") = false, nb::arg("stop") = std::vector<std::string>(),
-           nb::arg("on_token").none() = nb::none());
+      .def(
+          "generate",
+          [](Session& session, const std::vector<int32_t>& prompt, size_t max_new_tokens,
+             bool ignore_eos, const std::vector<std::string>& stop, const OnToken& on_token) {
+            return Generated(
+                [&](const auto& options) { return llm::Generate(session, prompt, options); },
+                max_new_tokens, ignore_eos, stop, on_token, session.engine().program());
+          },
+          nb::arg("prompt"), nb::arg("max_new_tokens"), nb::arg("ignore_eos") = false,
+          nb::arg("stop") = std::vector<std::string>(), nb::arg("on_token").none() = nb::none());
+  nb::class_<llm::Chat>(m, "Chat", "A conversation in texts.")
+      .def(
+          "__init__",
+          [](llm::Chat* self, const Engine& engine, const std::string& system) {
+            Result<llm::Chat> chat = llm::Chat::Start(engine, system);
+            if (!chat.ok()) Raise(chat.error(), &engine.program());
+            new (self) llm::Chat(*std::move(chat));
+          },
+          nb::arg("engine"), nb::arg("system") = "", nb::keep_alive<1, 2>())
+      .def_prop_ro("messages", &Messages)
+      .def_prop_ro("forgotten", &llm::Chat::forgotten)
+      .def_prop_ro("refusal", &llm::Chat::refusal)
+      .def("reset", &llm::Chat::Reset)
+      .def(
+          "send",
+          [](llm::Chat& chat, const std::string& user, size_t max_new_tokens,
+             const std::vector<std::string>& stop, const OnToken& on_token) {
+            return Generated([&](const auto& options) { return chat.Send(user, options); },
+                             max_new_tokens, /*ignore_eos=*/false, stop, on_token,
+                             chat.engine().program());
+          },
+          nb::arg("user"), nb::arg("max_new_tokens") = SIZE_MAX,
+          nb::arg("stop") = std::vector<std::string>(), nb::arg("on_token").none() = nb::none());
 }
 
 }  // namespace rushlight::python

@@ -36,7 +36,8 @@ void Raise(const Error& error, const Program* program) {
   const nb::dict numbers = ToDict(error, program);
   nb::object exception = nb::steal(PyObject_CallFunctionObjArgs(
       error_type, nb::object(numbers["text"]).ptr(), nullptr));
-  for (const char* key : {"code", "reason", "method", "instruction", "argument", "found", "limit"}) {
+  for (const char* key : {"code", "reason", "index", "method", "instruction", "argument", "found",
+                          "limit"}) {
     exception.attr(key) = numbers[key];
   }
   PyErr_SetObject(error_type, exception.ptr());

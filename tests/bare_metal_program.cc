@@ -1,7 +1,7 @@
 // Copyright (c) The Rushlight authors.
 // SPDX-License-Identifier: BSD-3-Clause
 
-// Writes the program of this example to the path that is given:
+// Writes the program of examples/bare_metal to the path that is given:
 //
 //   def forward(self, x):              # x: float32[4]
 //     y = x * self.w + self.b

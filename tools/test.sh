@@ -1,0 +1,55 @@
+#!/usr/bin/env bash
+# Copyright (c) The Rushlight authors.
+# SPDX-License-Identifier: BSD-3-Clause
+#
+# All tests.  Installs and builds what they need.
+#
+#   tools/test.sh [setup|cpp|python|transformers4|asan|tsan|wheel]...      all by default
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+jobs=$(nproc)
+python=$PWD/.venv/bin/python
+ccache=()
+
+configure_and_test() {  # <preset> [target...]: builds and runs the C++ tests
+  local preset=$1
+  shift
+  cmake --preset "$preset" "${ccache[@]}" >"build/$preset-configure.log" || { cat "build/$preset-configure.log"; return 1; }
+  cmake --build "build/$preset" -j "$jobs" ${1:+--target "$@"}
+  ctest --test-dir "build/$preset" --output-on-failure -j "$jobs" ${1:+-R "^($(sed 's/_test//g; s/ /|/g' <<<"$*"))\$"}
+}
+
+setup() { tools/setup.sh apt-test python build transformers4; }
+
+cpp() { ctest --test-dir build/release --output-on-failure -j "$jobs"; }
+
+python() { "$python" -m pytest; }
+
+# The Transformers API with the oldest version that is promised; the newest ran above.
+transformers4() {
+  PYTHONPATH=build/transformers-4.56.2 "$python" -m pytest python/rushlight/transformers
+}
+
+asan() { configure_and_test asan; }
+
+tsan() { configure_and_test tsan runtime_test module_test; }
+
+# The wheel in an environment of its own, where there is no torch.
+wheel() {
+  rm -rf build/wheel && "$python" -m pip --disable-pip-version-check -q wheel . --no-deps --no-build-isolation -w build/wheel
+  "$python" -m venv --clear build/wheel/venv
+  build/wheel/venv/bin/pip --disable-pip-version-check -q install build/wheel/*.whl
+  "$python" tests/wheel/make_program.py build/wheel/program.pte
+  (cd build/wheel && venv/bin/python ../../tests/wheel/run_program.py program.pte &&
+    venv/bin/rushlight inspect program.pte >/dev/null && venv/bin/rushlight run program.pte)
+}
+
+[ $# -eq 0 ] && set -- setup cpp python transformers4 asan tsan wheel
+for step in "$@"; do
+  printf '\033[1m==> test: %s\033[0m\n' "$step" >&2
+  started=$SECONDS
+  command -v ccache >/dev/null && ccache=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
+  "$step"
+  printf '==> test: %s passed in %d s\n' "$step" $((SECONDS - started)) >&2
+done

@@ -137,7 +137,7 @@ BAD_CALLS = {
     "twice": ((X,), {"x": X, "y": X}, TypeError, "twice"),
     "dtype": ((), {"x": X, "y": X.double()}, rushlight.Error, "float64|Double|f64"),
     "rank": ((), {"x": X, "y": X[0]}, rushlight.Error, "rank|dimension"),
-    "size": ((), {"x": X, "y": X[:, :3]}, rushlight.Error, "input 1 has the size 3 in dimension 1.* 8"),
+    "size": ((), {"x": X, "y": X[:, :3]}, rushlight.Error, "input 1 does not fit: size 3 in dimension 1.* 8"),
     "kind": ((), {"x": X, "y": "text"}, Exception, "."),
 }
 
@@ -177,6 +177,8 @@ def test_arrays_of_the_caller():
         method.execute([X], outputs=[torch.zeros(1, 4)])
     with pytest.raises(TypeError, match="output 0 is of float32"):
         method.execute([X], outputs=[torch.zeros(4, 4, dtype=torch.float64)])
+    with pytest.raises(rushlight.Error, match="output 1|1 outputs|no output"):
+        method.execute([X], outputs=[None, torch.zeros(4, 4)])
     read_only = np.zeros((4, 4), np.float32)
     read_only.flags.writeable = False
     with pytest.raises(TypeError, match="writable"):
@@ -401,7 +403,7 @@ def test_a_size_out_of_bounds(sizes):
     program = rushlight.compile(case.model(), case.calls[0], dynamic_shapes=case.dynamic_shapes)
     loaded = rushlight.load(program.buffer)
     d, limit = (0, 4) if sizes[0] > 4 else (1, 6)
-    with pytest.raises(rushlight.Error, match=f"input 0 has the size {sizes[d]} in dimension {d}.* {limit}$"):
+    with pytest.raises(rushlight.Error, match=f"input 0 does not fit: size {sizes[d]} in dimension {d}.* {limit}$"):
         loaded(torch.zeros(*sizes, 4))
     compare(case.model(), loaded, case.calls)  # and it goes on
 

@@ -87,7 +87,6 @@ std::vector<std::string> fuzz::Seeds() { return {Make(0), Make(2), Make(4)}; }
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace rushlight;
-  // Exactly as large as the file, at an address of any alignment's choosing.
   const auto file = compiler::GgufFile::Parse({data, size});
   if (!file.ok()) return 0;
   for (const compiler::GgufEntry& e : file->metadata()) {

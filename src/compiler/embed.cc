@@ -117,9 +117,9 @@ std::string Embedder::Selection() const {
 }
 
 Error Embedder::Add(const std::string& name, Span<const uint8_t> file) {
-  RL_CHECK(name != kSelectionName, Reason::kAlreadyLoaded);
+  RL_CHECK(name != kSelectionName, Reason::kNameTaken);
   for (const SourceFile& written : files_) {
-    RL_CHECK(written.name != name + ".h", Reason::kAlreadyLoaded);
+    RL_CHECK(written.name != name + ".h", Reason::kNameTaken);
   }
   RL_ASSIGN_OR_RETURN(const Program program, Program::LoadInPlace(file));
   std::ostringstream methods;

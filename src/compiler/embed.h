@@ -33,7 +33,7 @@ class Embedder {
   explicit Embedder(Span<const Span<const Op>> tables) : tables_(tables) {}
 
   // Loads every method of a program, for one thread; what fails there is an error here, and so is
-  // a name that there is already (kAlreadyLoaded, kDuplicateMethod).  `name`: a C++ identifier, the
+  // a name that there is already (kNameTaken, kDuplicateMethod).  `name`: a C++ identifier, the
   // namespace of what is written.  `file`: 16-byte aligned.
   Error Add(const std::string& name, Span<const uint8_t> file);
 

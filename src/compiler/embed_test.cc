@@ -80,8 +80,8 @@ TEST(Embedder, NamesMustDiffer) {
   const std::vector<uint8_t> program = MakeProgram({"forward"});
   Embedder embedder(ops::AllOps());
   ASSERT_TRUE(embedder.Add("net", program).ok());
-  EXPECT_EQ(embedder.Add("net", program).reason, Reason::kAlreadyLoaded);
-  EXPECT_EQ(embedder.Add("selection", program).reason, Reason::kAlreadyLoaded);
+  EXPECT_EQ(embedder.Add("net", program).reason, Reason::kNameTaken);
+  EXPECT_EQ(embedder.Add("selection", program).reason, Reason::kNameTaken);
   // Two methods of one program that would be one namespace.
   EXPECT_EQ(embedder.Add("other", MakeProgram({"a-b", "a_b"})).reason, Reason::kDuplicateMethod);
   EXPECT_EQ(embedder.Finish().size(), 3u);

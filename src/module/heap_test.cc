@@ -49,10 +49,12 @@ TEST(Module, HeapRefuses) {
     }
     return kOk;
   };
-  ExpectHeapErrors([&]() -> Error {
-    RL_RETURN_IF_ERROR(run(delegates, one));
-    return run(cache, two);
-  });
+  ExpectHeapErrors(
+      [&]() -> Error {
+        RL_RETURN_IF_ERROR(run(delegates, one));
+        return run(cache, two);
+      },
+      50);
 }
 
 }  // namespace

@@ -1,14 +1,13 @@
 // Copyright (c) The Rushlight authors.
 // SPDX-License-Identifier: BSD-3-Clause
 
-#include "rushlight/module.h"
-
 #include <gtest/gtest.h>
 
 #include <fstream>
 #include <thread>
 
 #include "rushlight/describe.h"
+#include "rushlight/module.h"
 #include "tests/hostile/seeds.h"
 #include "tests/hostile/test_delegate.h"
 
@@ -23,7 +22,7 @@ Floats FloatsOf(const Value& value) {
 }
 
 std::string WriteFile(const std::string& name, const std::vector<uint8_t>& bytes) {
-  const std::string path = testing::TempDir() + "/module_test_" + name;
+  const std::string path = testing::TempDir() + "/module_sharing_test_" + name;
   std::ofstream(path, std::ios::binary)
       .write(reinterpret_cast<const char*>(bytes.data()),
              static_cast<std::streamsize>(bytes.size()));
@@ -38,7 +37,7 @@ Result<Module> Load(const std::string& name, ModuleOptions options = {}) {
   return Module::Load(WriteFile(name + ".pte", seed.program), options);
 }
 
-Floats Run(Module& module, const std::string& method, Span<const Value> inputs) {
+Floats Execute(Module& module, const std::string& method, Span<const Value> inputs) {
   const auto outputs = module.Execute(method, inputs);
   EXPECT_TRUE(outputs.ok()) << Describe(outputs.error(), &module.program());
   return outputs.ok() ? FloatsOf((*outputs)[0]) : Floats();
@@ -52,21 +51,21 @@ TEST(ModuleSharing, MethodsShareNamedState) {
   const Value one[] = {x};
   const Value three[] = {rows};
   // The counter begins at (1, 2); weights are (2, 3), and prefill adds (0.5, 0.25) once.
-  EXPECT_EQ(Run(*module, "decode", one), (Floats{3.0f, 5.0f}));
-  EXPECT_EQ(Run(*module, "prefill", three), (Floats{9.5f, 14.25f}));
-  EXPECT_EQ(Run(*module, "decode", one), (Floats{11.5f, 17.25f}));
+  EXPECT_EQ(Execute(*module, "decode", one), (Floats{3.0f, 5.0f}));
+  EXPECT_EQ(Execute(*module, "prefill", three), (Floats{9.5f, 14.25f}));
+  EXPECT_EQ(Execute(*module, "decode", one), (Floats{11.5f, 17.25f}));
   EXPECT_EQ((*module->Execute("get_max_seq_len", {}))[0].as_int(), 128);
 
   // Another module of the file has state of its own, and begins anew.
   Module other = module->Share();
-  EXPECT_EQ(Run(other, "decode", one), (Floats{3.0f, 5.0f}));
-  EXPECT_EQ(Run(*module, "decode", one), (Floats{13.5f, 20.25f}));
+  EXPECT_EQ(Execute(other, "decode", one), (Floats{3.0f, 5.0f}));
+  EXPECT_EQ(Execute(*module, "decode", one), (Floats{13.5f, 20.25f}));
 
   // State is the module's, not the method's.
   module->UnloadMethod("decode");
-  EXPECT_EQ(Run(*module, "decode", one), (Floats{15.5f, 23.25f}));
+  EXPECT_EQ(Execute(*module, "decode", one), (Floats{15.5f, 23.25f}));
   ASSERT_TRUE(module->ResetState().ok());
-  EXPECT_EQ(Run(*module, "prefill", three), (Floats{7.5f, 11.25f}));
+  EXPECT_EQ(Execute(*module, "prefill", three), (Floats{7.5f, 11.25f}));
 }
 
 TEST(ModuleSharing, StateOfDelegates) {
@@ -74,11 +73,11 @@ TEST(ModuleSharing, StateOfDelegates) {
   ASSERT_TRUE(module.ok()) << Describe(module.error());
   const HostTensor x(DType::kFloat32, {4}, {1.0f, 2.0f, 3.0f, 4.0f});
   const Value inputs[] = {x};
-  const Floats first = Run(*module, "forward", inputs);
-  const Floats second = Run(*module, "forward", inputs);
+  const Floats first = Execute(*module, "forward", inputs);
+  const Floats second = Execute(*module, "forward", inputs);
   EXPECT_EQ(second[0], first[0] + 2);  // called twice an execution
   ASSERT_TRUE(module->ResetState().ok());
-  EXPECT_EQ(Run(*module, "forward", inputs), first);
+  EXPECT_EQ(Execute(*module, "forward", inputs), first);
 }
 
 TEST(ModuleSharing, RefusesWhatIsNotThere) {
@@ -141,7 +140,7 @@ TEST(ModuleSharing, SharedModulesRunAtOnce) {
       const HostTensor token(DType::kInt64, {1}, {position % 10});
       const HostTensor place(DType::kInt64, {1}, {position % 8});
       const Value inputs[] = {token, place};
-      for (const float f : Run(m, "forward", inputs)) all.push_back(f);
+      for (const float f : Execute(m, "forward", inputs)) all.push_back(f);
       if (position == 20) {
         EXPECT_TRUE(m.ResetState().ok());
         m.UnloadMethod("forward");

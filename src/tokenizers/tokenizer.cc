@@ -38,6 +38,17 @@ class PipelineTokenizer : public Tokenizer {
  public:
   explicit PipelineTokenizer(Pipeline stages) : stages_(std::move(stages)) {}
 
+  // That what is added to every text is inside the vocabulary, as all other ids are.
+  Error CheckSpecialIds() const {
+    for (const auto* ids : {&stages_.post_processor.prefix, &stages_.post_processor.suffix}) {
+      for (const int32_t id : *ids) {
+        RL_CHECK(static_cast<size_t>(id) < vocab_size(), Reason::kTokenizerToken,
+                 static_cast<uint32_t>(id));
+      }
+    }
+    return kOk;
+  }
+
   Result<std::vector<int32_t>> Encode(std::string_view text, EncodeOptions options) const override {
     return NoThrow([&] { return EncodeText(text, options); });
   }
@@ -179,7 +190,9 @@ Result<std::unique_ptr<Tokenizer>> Load(std::string_view text) {
   }
   RL_ASSIGN_OR_RETURN(stages.added,
                       AddedTokens::Read(file, stages.model->vocabulary(), stages.normalizers));
-  return std::unique_ptr<Tokenizer>(new PipelineTokenizer(std::move(stages)));
+  auto tokenizer = std::make_unique<PipelineTokenizer>(std::move(stages));
+  RL_RETURN_IF_ERROR(tokenizer->CheckSpecialIds());
+  return std::unique_ptr<Tokenizer>(std::move(tokenizer));
 }
 
 }  // namespace

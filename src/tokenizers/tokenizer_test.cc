@@ -71,6 +71,14 @@ TEST(Tokenizer, Interface) {
   EXPECT_FALSE(t.IsSpecial(-5));
 }
 
+TEST(Tokenizer, SpecialTokensAreInsideTheVocabulary) {
+  const auto file = [](const std::string& sep) {
+    return Bpe(R"("post_processor":{"type":"BertProcessing","cls":["a",0],"sep":["x",)" + sep + "]}");
+  };
+  EXPECT_TRUE(Load(file("2")).ok());
+  EXPECT_EQ(LoadError(file("3")), Reason::kTokenizerToken);
+}
+
 TEST(StreamDecoder, HoldsBackTheStartOfACharacter) {
   const auto loaded = Load(kByteLevel);
   ASSERT_TRUE(loaded.ok());

@@ -88,7 +88,6 @@ enum class Reason : uint16_t {
   kOutputShape,         // a static tensor given another shape; found, limit
   kOutputTooSmall,      // found: elements needed, limit: upper bound
   kCondition,           // found: tag or dtype of a jump's condition
-  kNameTaken,           // two files to embed would have one name
   kOptionInvalid,       // a wrong option from the caller; found
   kNameTaken,           // there is one of that name already
   kArrayFile,           // an array file (.npy) that is damaged or of an unknown kind

@@ -63,7 +63,6 @@ constexpr Sentence kSentences[] = {
      "the output has a fixed size of {l} in dimension {a}, the result needs {f}"},
     {Reason::kOutputTooSmall, "the result has {f} elements, the output has room for {l}"},
     {Reason::kCondition, "the condition of a jump is neither a bool nor a bool tensor (found {f})"},
-    {Reason::kNameTaken, "the name is taken: give the file another one"},
     {Reason::kOptionInvalid, "an option is out of range: {f}"},
     {Reason::kNameTaken, "there is one of that name already"},
     {Reason::kArrayFile, "not an array file (.npy) that is known here, or a damaged one"},

@@ -238,6 +238,28 @@ def test_methods_share_weights_and_state():
     expect_equal(loaded.read(torch.tensor(1.0)), Memo().read(1.0).detach())
 
 
+def test_state_is_one_by_its_tensor_not_by_its_name():
+    counter = PROGRAMS["Counter"].model
+
+    class Peek(nn.Module):
+        """Knows the counter's buffer under another name."""
+
+        def __init__(self, counted):
+            super().__init__()
+            self.register_buffer("seen", counted.count)
+
+        def forward(self, n):
+            return self.seen + n
+
+    a, b = counter(), counter()
+    methods = {"a": a, "b": b, "peek": Peek(a)}
+    one = torch.tensor([1])
+    loaded = rushlight.load(rushlight.compile(methods, {name: (one,) for name in methods}).buffer)
+    assert [int(loaded.a(one)[1]) for _ in range(3)] == [11, 12, 13]
+    assert int(loaded.b(one)[1]) == 11
+    assert int(loaded.peek(one)) == 4
+
+
 CONSTANTS = {
     "number": 7,
     "real": 0.25,
@@ -403,7 +425,9 @@ def test_a_size_out_of_bounds(sizes):
     program = rushlight.compile(case.model(), case.calls[0], dynamic_shapes=case.dynamic_shapes)
     loaded = rushlight.load(program.buffer)
     d, limit = (0, 4) if sizes[0] > 4 else (1, 6)
-    with pytest.raises(rushlight.Error, match=f"input 0 does not fit: size {sizes[d]} in dimension {d}.* {limit}$"):
+    with pytest.raises(
+        rushlight.Error, match=f"input 0 does not fit: size {sizes[d]} in dimension {d}.* {limit}$"
+    ):
         loaded(torch.zeros(*sizes, 4))
     compare(case.model(), loaded, case.calls)  # and it goes on
 

@@ -36,7 +36,7 @@ test:
 	@tools/test.sh
 
 claims: setup
-	@$(MAKE) --no-print-directory $(SMOLLM2)
+	@tools/setup.sh apt-test
 	@$(PYTHON) bench/claims.py
 
 size:

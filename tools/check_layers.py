@@ -73,7 +73,7 @@ def check_include(layers: Layers, path: str, bracket: str, name: str) -> str | N
 
 def check_cpp(layers: Layers) -> list[str]:
     problems = []
-    for folder in ("include", "src", "examples", "tools", "tests"):
+    for folder in ("include", "src", "examples", "tools", "tests", "fuzz", "bench"):
         for file in sorted((ROOT / folder).rglob("*.*")):
             if file.suffix not in (".h", ".cc", ".c"):
                 continue

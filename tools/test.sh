@@ -4,7 +4,7 @@
 #
 # All tests.  Installs and builds what they need.
 #
-#   tools/test.sh [setup|cpp|python|transformers4|asan|tsan|wheel]...      all by default
+#   tools/test.sh [setup|cpp|python|transformers4|asan|tsan|wheel|install|size|aarch64]...      all by default
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -45,7 +45,15 @@ wheel() {
     venv/bin/rushlight inspect program.pte >/dev/null && venv/bin/rushlight run program.pte)
 }
 
-[ $# -eq 0 ] && set -- setup cpp python transformers4 asan tsan wheel
+# Projects that know only what is installed.
+install() { tools/test_install.sh; }
+
+# Bytes against budgets, and the image for Cortex-M33 under QEMU.
+size() { python3 tools/size/size.py; }
+
+aarch64() { tools/test_aarch64.sh; }
+
+[ $# -eq 0 ] && set -- setup cpp python transformers4 asan tsan wheel install size aarch64
 for step in "$@"; do
   printf '\033[1m==> test: %s\033[0m\n' "$step" >&2
   started=$SECONDS

@@ -31,7 +31,7 @@ def here(program, calls) -> list[list[torch.Tensor]]:
     return [[t.clone() for t in forward.execute(call)] for call in calls]
 
 
-def compare(what: str, program, calls) -> Figure:
+def compare(what: str, program, calls, bar: float = BAR) -> Figure:
     """One file, run by both runtimes."""
     ours, theirs = here(program, calls), in_stock(program, calls)
     error = max(
@@ -41,9 +41,9 @@ def compare(what: str, program, calls) -> Figure:
     )
     return Figure(
         what,
-        f"the two runtimes within {BAR:g}",
+        f"the two runtimes within {bar:g}",
         f"{error:.1e} over {len(calls)} calls",
-        error <= BAR,
+        error <= bar,
     )
 
 
@@ -81,13 +81,15 @@ def smollm2() -> Iterator[Figure]:
 def measure() -> Iterator[Figure]:
     sentences = [models.sentences(*size, seed=i) for i, size in enumerate(SENTENCES)]
     photographs = [(pictures(n),) for n in PICTURES]
-    for model, calls in (("MiniLM", sentences), ("MobileNetV2", photographs)):
+    # Stock's own files are held to the bars of accuracy.py: its MobileNetV2 keeps the batch norms apart from
+    # the convolutions, so that there is more to round.
+    for model, calls, bar in (("MiniLM", sentences, 1e-5), ("MobileNetV2", photographs, 1e-4)):
         export = next(m.export for m in models.REAL if m.name == model)
         ours = models.compile_to(export(), models.output_path(f"{model}.pte"))
         yield compare(f"our {model} in stock ExecuTorch", ours, calls)
         theirs = models.output_path(f"stock-{model}.pte")
         run_peer("stock.py", "compile", model, theirs)
-        yield compare(f"stock's {model} here", theirs, calls)
+        yield compare(f"stock's {model} here", theirs, calls, bar)
     yield from smollm2()
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import models
 import numpy as np
+import torch
 from accuracy import pictures
 from environments import ROOT, run_child
 from report import Figure, run
@@ -43,8 +44,6 @@ def weigh(what: str, program: Path, inputs, shapes: float = 1.0, state: float = 
 
 def smollm2(context: int, tokens: int, model) -> Figure:
     """One call with `tokens` tokens into an empty cache of `context` positions."""
-    import torch
-
     generator = torch.Generator().manual_seed(0)
     ids = torch.randint(49152, (1, tokens), generator=generator)
     exported = models.export_smollm2(model, context, tokens)
@@ -61,12 +60,14 @@ def measure() -> Iterator[Figure]:
     from real_models import smollm2_path
     from rushlight.transformers.loading import load_text_model
 
+    generator = torch.Generator().manual_seed(0)
     program = models.compile_to(models.mobilenet_v2(), models.output_path("MobileNetV2.pte"))
     for batch in (1, models.MOBILENET_BATCH):
         share = batch / models.MOBILENET_BATCH
         yield weigh(f"MobileNetV2, batch {batch}", program, (pictures(batch),), share)
     program = models.compile_to(models.minilm(), models.output_path("MiniLM.pte"))
-    yield weigh("MiniLM", program, models.sentences(models.MINILM_BATCH, models.MINILM_LENGTH))
+    ids = torch.randint(1000, 30000, (models.MINILM_BATCH, models.MINILM_LENGTH), generator=generator)
+    yield weigh("MiniLM", program, (ids, torch.ones_like(ids)))
     model, _ = load_text_model(smollm2_path())
     yield smollm2(256, 256, model)
     yield smollm2(1024, 256, model)

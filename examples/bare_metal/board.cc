@@ -42,12 +42,12 @@ uint32_t Semihost(Call call, const void* argument) {
 }
 
 [[noreturn]] void Reset() {
-  std::memcpy(board_data_begin, board_data_source,
-              reinterpret_cast<uintptr_t>(board_data_end) -
-                  reinterpret_cast<uintptr_t>(board_data_begin));
-  std::memset(board_bss_begin, 0,
-              reinterpret_cast<uintptr_t>(board_bss_end) -
-                  reinterpret_cast<uintptr_t>(board_bss_begin));
+  std::memcpy(
+      board_data_begin, board_data_source,
+      reinterpret_cast<uintptr_t>(board_data_end) - reinterpret_cast<uintptr_t>(board_data_begin));
+  std::memset(
+      board_bss_begin, 0,
+      reinterpret_cast<uintptr_t>(board_bss_end) - reinterpret_cast<uintptr_t>(board_bss_begin));
   // Paint what is below this function's own frame.
   volatile uint32_t* const frame = static_cast<uint32_t*>(__builtin_frame_address(0)) - 64;
   for (volatile uint32_t* p = board_stack_limit; p < frame; ++p) *p = kPaint;
@@ -63,10 +63,10 @@ struct VectorTable {
   uint32_t* stack_top;
   Handler handlers[15];
 };
-__attribute__((section(".vectors"), used)) const VectorTable kVectors = {
-    board_stack_top,
-    {Reset, Fault, Fault, Fault, Fault, Fault, Fault, nullptr, nullptr, nullptr, Fault, Fault,
-     nullptr, Fault, Fault}};
+__attribute__((section(".vectors"), used))
+const VectorTable kVectors = {board_stack_top,
+                              {Reset, Fault, Fault, Fault, Fault, Fault, Fault, nullptr, nullptr,
+                               nullptr, Fault, Fault, nullptr, Fault, Fault}};
 
 }  // namespace
 

@@ -4,7 +4,8 @@
 // Runs a program without an operating system and without a heap.
 //
 // program.h is written by `rushlight embed` from the program file: the file itself, which stays in
-// flash, and the bytes of every arena.  They are exact, as this image checks: one byte less is refused.
+// flash, and the bytes of every arena.  They are exact, as this image checks: one byte less is
+// refused.
 
 #include "board.h"
 #include "program.h"

@@ -7,7 +7,9 @@
 #include <cmath>
 #include <cstdio>
 #include <cstring>
+#include <iterator>
 #include <map>
+#include <random>
 #include <vector>
 
 #include "src/core/no_throw.h"
@@ -16,8 +18,13 @@ namespace rushlight {
 namespace {
 
 constexpr uint64_t kPage = 4096;
-// A fault on a mapped file brings its neighbours along where they are in the page cache.
+// A fault on a mapped file brings its neighbours along where they are in the page cache: at least
+// these.
 constexpr uint64_t kFaultAround = 64 * 1024;
+// Rows of all lookups beyond which a table counts as read.
+constexpr double kMostTrials = 1 << 16;
+// Pages of this program's own code that only a run touches.
+constexpr uint64_t kCodeToCome = 768 * 1024;
 
 uint64_t StatusBytes(const char* field) {
   std::FILE* file = std::fopen("/proc/self/status", "r");
@@ -55,12 +62,24 @@ class Ranges {
   std::vector<std::pair<uint64_t, uint64_t>> ranges_;
 };
 
-// How many bytes of a table are read by looking up this many rows, wherever they are.
-uint64_t TouchedByLookup(uint64_t table, double rows) {
-  const double windows = std::ceil(static_cast<double>(table) / kFaultAround);
-  if (windows <= 1) return table;
+// How many bytes of a table become resident by looking up this many rows, wherever they are.
+// Systems differ in how much they map around a row that is touched, from 64 kB to 2 MB where they
+// happen to keep the file in huge pages, so it is tried: with as many bytes in other places.
+uint64_t TouchedByLookup(Span<const uint8_t> table, double rows, double* trials) {
+  const double windows = std::ceil(static_cast<double>(table.size()) / kFaultAround);
+  if (windows <= 1 || rows > *trials) return table.size();
+  *trials -= rows;
   const double touched = windows * (1 - std::pow(1 - 1 / windows, rows));
-  return std::min<uint64_t>(table, static_cast<uint64_t>(std::ceil(touched)) * kFaultAround);
+  const auto expected = static_cast<uint64_t>(std::ceil(touched)) * kFaultAround;
+  const uint64_t before = StatusBytes("RssFile");
+  std::minstd_rand random;
+  std::uniform_int_distribution<size_t> place(0, table.size() - 1);
+  for (double row = 0; row < rows; ++row) {
+    [[maybe_unused]] const volatile uint8_t byte = table[place(random)];
+  }
+  const uint64_t after = StatusBytes("RssFile");
+  const uint64_t grown = after > before ? after - before : 0;
+  return std::min<uint64_t>(table.size(), std::max(expected, grown));
 }
 
 // Weights, as far as instructions read them.
@@ -96,16 +115,55 @@ uint64_t TouchedWeights(const Program& program, const MethodMeta& meta, double s
   }
   Ranges whole;
   uint64_t lookups = 0;
+  double trials = kMostTrials;
   for (const auto& [v, use] : uses) {
     meta.constant_value(v, &bytes);
     const auto begin = static_cast<uint64_t>(bytes.data() - program.file().data());
     if (use.whole) {
       whole.Add(begin, begin + bytes.size());
     } else {
-      lookups += TouchedByLookup(bytes.size(), use.rows);
+      lookups += TouchedByLookup(bytes, use.rows, &trials);
     }
   }
   return whole.Bytes() + lookups;
+}
+
+// Of a tensor in planned memory or in the caller's.
+uint64_t TouchedBytes(const TensorInfo& info, const EstimateOptions& options) {
+  const double share = !info.name.empty() ? options.state : info.dynamic ? options.shapes : 1.0;
+  return static_cast<uint64_t>(std::ceil(static_cast<double>(info.nbytes) * share));
+}
+
+// Activations and state.  What lies inside of state without a name of its own is state under
+// another value, such as the result of writing to a cache in place.
+void EstimatePlanned(const MethodMeta& meta, const EstimateOptions& options,
+                     MemoryEstimate* estimate) {
+  struct Memory {
+    Ranges activations, state;
+    std::map<uint64_t, uint64_t> named;  // the whole of state: begin to end
+  };
+  std::map<uint32_t, Memory> memories;
+  PlannedTensor planned;
+  for (size_t v = 0; v < meta.num_values(); ++v) {
+    if (!meta.planned_value(v, &planned) || planned.info.name.empty()) continue;
+    Memory& memory = memories[planned.memory_id];
+    memory.state.Add(planned.offset, planned.offset + TouchedBytes(planned.info, options));
+    uint64_t& end = memory.named[planned.offset];
+    end = std::max(end, planned.offset + planned.info.nbytes);
+  }
+  for (size_t v = 0; v < meta.num_values(); ++v) {
+    if (!meta.planned_value(v, &planned) || !planned.info.name.empty()) continue;
+    Memory& memory = memories[planned.memory_id];
+    const auto behind = memory.named.upper_bound(planned.offset);
+    const bool inside = behind != memory.named.begin() &&
+                        planned.offset + planned.info.nbytes <= std::prev(behind)->second;
+    if (inside) continue;
+    memory.activations.Add(planned.offset, planned.offset + TouchedBytes(planned.info, options));
+  }
+  for (auto& [id, memory] : memories) {
+    estimate->activations += memory.activations.Bytes();
+    estimate->state += memory.state.Bytes();
+  }
 }
 
 }  // namespace
@@ -120,7 +178,7 @@ Result<MemoryEstimate> Estimate(const Module& module, std::string_view method,
   const Program& program = module.program();
   RL_ASSIGN_OR_RETURN(const MethodMeta meta, MethodMeta::Get(program, method));
   MemoryEstimate estimate;
-  estimate.process = ResidentBytes();
+  estimate.process = ResidentBytes() + kCodeToCome;
   // Loading without memory tells what operators and delegates need beside the plan.
   MethodOptions load;
   load.ops = module.options().ops;
@@ -143,24 +201,14 @@ Result<MemoryEstimate> Estimate(const Module& module, std::string_view method,
              static_cast<int64_t>(words * 8), static_cast<int64_t>(module.options().memory_limit));
     memory.resize(words);
   }
-  std::map<uint32_t, Ranges> activations;
-  std::map<uint32_t, Ranges> state;
-  for (size_t v = 0; v < meta.num_values(); ++v) {
-    PlannedTensor planned;
-    if (!meta.planned_value(v, &planned)) continue;
-    const bool named = !planned.info.name.empty();
-    const double share = named ? options.state : planned.info.dynamic ? options.shapes : 1.0;
-    const auto bytes = static_cast<uint64_t>(std::ceil(static_cast<double>(planned.info.nbytes) * share));
-    (named ? state : activations)[planned.memory_id].Add(planned.offset, planned.offset + bytes);
+  EstimatePlanned(meta, options, &estimate);
+  for (size_t i = 0; i < meta.num_inputs(); ++i) {
+    const Result<TensorInfo> info = meta.input_tensor(i);
+    if (info.ok()) estimate.inputs += TouchedBytes(*info, options);
   }
-  for (auto& [id, ranges] : activations) estimate.activations += ranges.Bytes();
-  for (auto& [id, ranges] : state) estimate.state += ranges.Bytes();
   for (size_t i = 0; i < meta.num_outputs(); ++i) {
     const Result<TensorInfo> info = meta.output_tensor(i);
-    if (info.ok() && !info->planned) {
-      estimate.outputs += static_cast<uint64_t>(
-          std::ceil(static_cast<double>(info->nbytes) * (info->dynamic ? options.shapes : 1.0)));
-    }
+    if (info.ok() && !info->planned) estimate.outputs += TouchedBytes(*info, options);
   }
   estimate.weights = TouchedWeights(program, meta, options.shapes);
   return estimate;

@@ -1,7 +1,8 @@
 // Copyright (c) The Rushlight authors.
 // SPDX-License-Identifier: BSD-3-Clause
 
-// SelectedRows: a table of operators, or the part of it that the build selects (rushlight/selection.h).
+// SelectedRows: a table of operators, or the part of it that the build selects
+// (rushlight/selection.h).
 #pragma once
 
 #include "rushlight/op.h"

@@ -193,6 +193,11 @@ def promotions(x, n):
     return x * n, n + 1, n / 2, n.float() + x.float(), x.to(torch.int32)
 
 
+@program((randint(-9, 9, (4,)), torch.tensor([1.0, float("nan"), 3.0, -1.0]), randn(4)))
+def shifts_and_nans(n, x, y):
+    return n << 2, n >> 1, torch.fmax(x, y), torch.fmin(x, y), torch.maximum(x, y)
+
+
 # ---- State ----
 
 

@@ -137,7 +137,7 @@ BAD_CALLS = {
     "twice": ((X,), {"x": X, "y": X}, TypeError, "twice"),
     "dtype": ((), {"x": X, "y": X.double()}, rushlight.Error, "float64|Double|f64"),
     "rank": ((), {"x": X, "y": X[0]}, rushlight.Error, "rank|dimension"),
-    "size": ((), {"x": X, "y": X[:, :3]}, rushlight.Error, "input 1 has the size 3 in dimension 1.* 8"),
+    "size": ((), {"x": X, "y": X[:, :3]}, rushlight.Error, "input 1 does not fit: size 3 in dimension 1.* 8"),
     "kind": ((), {"x": X, "y": "text"}, Exception, "."),
 }
 
@@ -177,6 +177,8 @@ def test_arrays_of_the_caller():
         method.execute([X], outputs=[torch.zeros(1, 4)])
     with pytest.raises(TypeError, match="output 0 is of float32"):
         method.execute([X], outputs=[torch.zeros(4, 4, dtype=torch.float64)])
+    with pytest.raises(rushlight.Error, match="output 1|1 outputs|no output"):
+        method.execute([X], outputs=[None, torch.zeros(4, 4)])
     read_only = np.zeros((4, 4), np.float32)
     read_only.flags.writeable = False
     with pytest.raises(TypeError, match="writable"):
@@ -234,6 +236,28 @@ def test_methods_share_weights_and_state():
         compare(memo.read, loaded.read, [(torch.tensor(3.0),)])
     loaded.reset_state()
     expect_equal(loaded.read(torch.tensor(1.0)), Memo().read(1.0).detach())
+
+
+def test_state_is_one_by_its_tensor_not_by_its_name():
+    counter = PROGRAMS["Counter"].model
+
+    class Peek(nn.Module):
+        """Knows the counter's buffer under another name."""
+
+        def __init__(self, counted):
+            super().__init__()
+            self.register_buffer("seen", counted.count)
+
+        def forward(self, n):
+            return self.seen + n
+
+    a, b = counter(), counter()
+    methods = {"a": a, "b": b, "peek": Peek(a)}
+    one = torch.tensor([1])
+    loaded = rushlight.load(rushlight.compile(methods, {name: (one,) for name in methods}).buffer)
+    assert [int(loaded.a(one)[1]) for _ in range(3)] == [11, 12, 13]
+    assert int(loaded.b(one)[1]) == 11
+    assert int(loaded.peek(one)) == 4
 
 
 CONSTANTS = {
@@ -401,7 +425,9 @@ def test_a_size_out_of_bounds(sizes):
     program = rushlight.compile(case.model(), case.calls[0], dynamic_shapes=case.dynamic_shapes)
     loaded = rushlight.load(program.buffer)
     d, limit = (0, 4) if sizes[0] > 4 else (1, 6)
-    with pytest.raises(rushlight.Error, match=f"input 0 has the size {sizes[d]} in dimension {d}.* {limit}$"):
+    with pytest.raises(
+        rushlight.Error, match=f"input 0 does not fit: size {sizes[d]} in dimension {d}.* {limit}$"
+    ):
         loaded(torch.zeros(*sizes, 4))
     compare(case.model(), loaded, case.calls)  # and it goes on
 
@@ -449,7 +475,9 @@ def test_the_command_line(tmp_path):
     np.save(tmp_path / "x.npy", X.numpy())
     rushlight_ = binary("rushlight")
     data = ("--data", tmp_path / "m.ptd")
-    result = run(rushlight_, "run", tmp_path / "m.pte", *data, "-i", tmp_path / "x.npy", "-o", tmp_path / "y")
+    result = run(
+        rushlight_, "run", tmp_path / "m.pte", *data, "-i", tmp_path / "x.npy", "-o", tmp_path / "y.npy"
+    )
     assert result.returncode == 0, result.stderr
     np.testing.assert_allclose(np.load(tmp_path / "y.npy"), model(X).detach().numpy(), rtol=1e-5, atol=1e-6)
     result = run(rushlight_, "inspect", tmp_path / "m.pte", *data)

@@ -38,7 +38,7 @@ constexpr Sentence kSentences[] = {
     {Reason::kInputDType, "input {i} has dtype {fd}, expected {ld}"},
     {Reason::kInputRank, "input {i} has {f} dimensions, expected {l}"},
     {Reason::kInputSize,
-     "input {i} has the size {f} in dimension {a}, the program was compiled for {l}"},
+     "input {i} does not fit: size {f} in dimension {a}, the program was compiled for {l}"},
     {Reason::kInputDimOrder,
      "input {i} lies in memory in another order of dimensions than the program was compiled for"},
     {Reason::kInputValue, "input {i} is not the value that the program was compiled for"},

@@ -16,14 +16,13 @@ from dataclasses import dataclass, field
 
 import torch
 from torch import fx
-from torch._decomp import get_decompositions
-from torch._decomp.decompositions import one_layer_lstm
 from torch._dispatch.python import enable_python_dispatcher
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
 from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from rushlight.dialect.extra_decompositions import EXTRA
 from rushlight.dialect.symbolic import GuardError, SizeBuilder, expr_of, is_symbolic, no_new_guards
 
 Table = dict[torch._ops.OpOverload, Callable]
@@ -276,24 +275,10 @@ def replace(node: fx.Node, result) -> None:
     node.graph.erase_node(node)
 
 
-def _lstm_layer(x, w_ih, w_hh, b_ih, b_hh, h, c, reverse, _sizes, _mode, _hidden, _layers, has_biases, *_):
-    """What PyTorch calls on x86 where others get small operators: one layer of an LSTM, in one
-    direction.  x [T, B, I], h and c [1, B, H] -> [T, B, H], h, c, and a workspace that nobody reads."""
-    weights = (w_ih, w_hh, b_ih, b_hh) if has_biases else (w_ih, w_hh)
-    y, (h, c) = one_layer_lstm(x, (h.squeeze(0), c.squeeze(0)), weights, has_biases, reverse)
-    return y, h.unsqueeze(0), c.unsqueeze(0), h.new_empty(0)
-
-
-# Not core ATen, and yet without PyTorch's decomposition by default: stock ExecuTorch has no kernels for
-# them, and programs without delegates run there.
-_STOCK_LACKS = (torch.ops.aten.linalg_vector_norm.default, torch.ops.aten.addmv.default)
-
-
 def core_aten_table(extra: Table | None = None, without: Iterable = ()) -> Table:
     """PyTorch's decompositions into core ATen operators, with `extra` ones added."""
     table = dict(torch.export.default_decompositions().items())
-    table[torch.ops.aten.mkldnn_rnn_layer.default] = _lstm_layer
-    table.update(get_decompositions(_STOCK_LACKS))
+    table.update(EXTRA)
     table.update(extra or {})
     for op in without:
         table.pop(op, None)

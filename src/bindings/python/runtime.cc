@@ -214,10 +214,15 @@ class Outputs {
   explicit Outputs(Method* method) : method_(method) {}
   Outputs(const Outputs&) = delete;
   ~Outputs() {
-    for (const Own& o : own_) (void)method_->SetOutput(o.index, o.data, o.bytes);
+    // The last first: a program may give one tensor twice.
+    for (auto o = own_.rbegin(); o != own_.rend(); ++o) {
+      (void)method_->SetOutput(o->index, o->data, o->bytes);
+    }
   }
 
   Error Set(size_t i, nb::handle given) {
+    RL_CHECK(i < method_->meta().num_outputs(), Reason::kOutputIndex, static_cast<uint32_t>(i),
+             static_cast<int64_t>(i), static_cast<int64_t>(method_->meta().num_outputs()));
     if (given.is_none()) return kOk;
     nb::ndarray<nb::device::cpu, nb::c_contig> array;
     if (!nb::try_cast(given, array, false)) {
@@ -230,9 +235,8 @@ class Outputs {
       throw nb::type_error(
           ("output " + std::to_string(i) + " is of " + std::string(DTypeName(info.dtype))).c_str());
     }
-    void* const before = method_->output(i).as_tensor().raw();
+    own_.push_back({i, method_->output(i).as_tensor().raw(), info.nbytes});
     RL_RETURN_IF_ERROR(method_->SetOutput(i, array.data(), array.nbytes()));
-    own_.push_back({i, before, info.nbytes});
     arrays_.emplace(i, nb::borrow(given));
     return kOk;
   }

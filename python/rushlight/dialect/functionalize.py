@@ -103,7 +103,7 @@ class _Functionalizer:
             if node.op == "placeholder":
                 self.members[node] = _Member(_Family(node), node, None)
             elif node.op == "output":
-                node.args = fx.map_arg(node.args, lambda n: self._refreshed(n, node))
+                node.args = fx.map_arg(node.args, lambda n, user=node: self._refreshed(n, user))
             elif node.op == "call_function":
                 self._visit(node)
         return {

@@ -93,11 +93,13 @@ typedef struct RlOptions {
   const char* const* data_files; /* [data_file_count] external weights (.ptd) */
   size_t data_file_count;
   uint64_t memory_limit; /* most bytes of planned memory, scratch and outputs; 0: no limit */
+  size_t threads;        /* that an execution may use; 0: one for each CPU it may run on */
 } RlOptions;
 
 typedef struct RlExecuteOptions {
   uint64_t max_instructions; /* 0: ten million */
   int64_t max_nanoseconds;   /* 0: no limit */
+  size_t threads;            /* at most those of RlOptions; 0: all of them */
 } RlExecuteOptions;
 
 typedef struct RlModule RlModule;

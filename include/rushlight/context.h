@@ -10,6 +10,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 
 #include "rushlight/arena.h"
 #include "rushlight/error.h"
@@ -26,13 +27,16 @@ struct Budget {
 
 class Context {
  public:
-  // Runs task(arg, begin, end) over [0, count) in pieces of at least `grain`, and waits.
-  using Task = void (*)(void* arg, size_t begin, size_t end);
+  // A range of a loop.  `thread` is below Context::threads, and no two tasks of one loop run with
+  // the same number at once: it names a task's own scratch memory.
+  using Task = void (*)(void* arg, size_t thread, size_t begin, size_t end);
+  // Runs `task` over [0, count), each index once, in ranges of about `grain` or more, and waits.
+  // Tasks throw nothing.
   using Parallel = void (*)(void* team, size_t count, size_t grain, Task task, void* arg);
 
   Parallel parallel = nullptr;  // null: serial.  Set by whoever owns the team.
   void* team = nullptr;
-  size_t threads = 1;  // how many tasks may run at once
+  size_t threads = 1;  // most tasks that run at once
   Arena scratch;       // released after each instruction
   const std::atomic<bool>* cancel = nullptr;
   int64_t deadline = 0;  // platform::MonotonicNanos(), 0: none
@@ -40,13 +44,16 @@ class Context {
   // kCancelFlag or kTimeBudget where the execution is to stop.
   Error CheckBudget() const;
 
-  // Calls body(begin, end) over [0, count) in pieces of `grain` elements, in parallel where there
-  // is a team, and stops between pieces where the budget is spent.  Results must not depend on how
-  // the range is split.
+  // Calls body(begin, end), or body(thread, begin, end), over [0, count) in pieces of `grain`
+  // elements, in parallel where there is a team, and stops between pieces where the budget is
+  // spent.  Results must not depend on how the range is split.
+  //
+  // A delegate's plan is a row of such loops, walked by the caller: what one loop wrote, all
+  // threads of the next one see, and a loop that follows soon finds the threads still awake.
   template <class F>
   Error ParallelFor(size_t count, size_t grain, F body) {
     if (count <= grain) {  // the common small case: nothing to split, nothing to poll
-      if (count > 0) body(size_t{0}, count);
+      if (count > 0) CallPiece(body, 0, 0, count);
       return kOk;
     }
     struct State {
@@ -55,7 +62,7 @@ class Context {
       size_t grain;
       std::atomic<uint16_t> stopped{0};  // the Reason
     } state{body, *this, grain};
-    const Task task = [](void* arg, size_t begin, size_t end) {
+    const Task task = [](void* arg, size_t thread, size_t begin, size_t end) {
       State& s = *static_cast<State*>(arg);
       for (size_t b = begin; b < end; b += s.grain) {
         const Error budget = s.context.CheckBudget();
@@ -63,15 +70,25 @@ class Context {
           s.stopped.store(static_cast<uint16_t>(budget.reason), std::memory_order_relaxed);
         }
         if (s.stopped.load(std::memory_order_relaxed) != 0) return;
-        s.body(b, end - b < s.grain ? end : b + s.grain);
+        CallPiece(s.body, thread, b, end - b < s.grain ? end : b + s.grain);
       }
     };
     if (parallel == nullptr) {
-      task(&state, 0, count);
+      task(&state, 0, 0, count);
     } else {
       parallel(team, count, grain, task, &state);
     }
     return Error(static_cast<Reason>(state.stopped.load(std::memory_order_relaxed)));
+  }
+
+ private:
+  template <class F>
+  static void CallPiece(F& body, size_t thread, size_t begin, size_t end) {
+    if constexpr (std::is_invocable_v<F&, size_t, size_t, size_t>) {
+      body(thread, begin, end);
+    } else {
+      body(begin, end);
+    }
   }
 };
 

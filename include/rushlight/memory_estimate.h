@@ -18,7 +18,7 @@ struct EstimateOptions {
   // to 1.
   double shapes = 1.0;
   double state = 1.0;
-  size_t threads = 1;
+  size_t threads = 0;  // of an execution; 0: what the module was loaded for
 };
 
 struct MemoryEstimate {

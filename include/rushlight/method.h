@@ -56,8 +56,9 @@ struct MethodMemory {
 };
 
 struct ExecuteOptions {
-  Context::Parallel parallel = nullptr;
+  Context::Parallel parallel = nullptr;  // null: serial; Module puts its team here
   void* team = nullptr;
+  size_t threads = 0;  // at most as many as the method was loaded for; 0: that many
   Budget budget;
   EventSink events;
 };

@@ -25,6 +25,7 @@
 #include "rushlight/host_tensor.h"
 #include "rushlight/method.h"
 #include "rushlight/platform.h"
+#include "rushlight/thread_team.h"
 
 namespace rushlight {
 
@@ -33,7 +34,10 @@ struct ModuleOptions {
   std::vector<std::string> data_files;  // external weights (.ptd)
   Span<const Span<const Op>> ops;       // none: every operator of the library
   Span<const Delegate> delegates;       // none: every delegate of the library
-  size_t threads = 1;
+  // Threads that an execution may use; scratch memory is planned for that many.  0: as many as the
+  // system lets this one use CPUs.  Never more than the team has.
+  size_t threads = 0;
+  ThreadTeam* team = nullptr;  // none: the one that all modules of the process share
   // Most bytes of planned memory, scratch and outputs; 0: what the machine has.
   uint64_t memory_limit = 0;
   // Memory ids that methods share, besides those that hold named state only (which are shared

@@ -1,7 +1,7 @@
 // Copyright (c) The Rushlight authors.
 // SPDX-License-Identifier: BSD-3-Clause
 
-// The seam to the operating system: clock, log, files.  One of src/platform/*.cc is linked.
+// The seam to the operating system: clock, log, files, CPUs.  One of src/platform/*.cc is linked.
 //
 // Nothing here depends on the rest of the library; failures are errno values.
 #pragma once
@@ -45,5 +45,10 @@ void ZeroPages(void* data, size_t size);
 
 // Bytes of memory that this process may hope for; 0 where unknown.
 uint64_t TotalMemory();
+
+// CPUs of the machine; at least 1.
+size_t TotalCpus();
+// CPUs that the calling thread may run on, as far as the quota of the process reaches; at least 1.
+size_t UsableCpus();
 
 }  // namespace rushlight::platform

@@ -171,13 +171,14 @@ class LoadedMethod:
         as_torch = any(_is_torch(v) for v in flat)
         return self._outputs.unflatten(self._run(flat, as_torch))
 
-    def execute(self, inputs: Sequence, outputs: Sequence = (), **budget) -> list:
+    def execute(self, inputs: Sequence, outputs: Sequence = (), **options) -> list:
         """Runs on flat inputs; returns flat outputs.  `outputs`: arrays (or None) that outputs are
         written to, where the program was compiled without memory for them (MemoryPlanningPass:
         alloc_graph_output=False); 16-byte aligned, and as large as the output can be.
-        `max_instructions` and `max_nanoseconds` bound the run."""
+        `max_instructions` and `max_nanoseconds` bound the run; `threads`: at most as many as the program
+        was loaded for, 0 for all of them."""
         as_torch = any(_is_torch(v) for v in (*inputs, *outputs))
-        return self._run(list(inputs), as_torch, outputs=list(outputs), **budget)
+        return self._run(list(inputs), as_torch, outputs=list(outputs), **options)
 
     def _run(self, flat: list, as_torch: bool, **options) -> list:
         expected = self.meta["inputs"]
@@ -227,6 +228,11 @@ class LoadedProgram:
         self._module.reset_state()
 
     @property
+    def threads(self) -> int:
+        """Most threads that a call uses."""
+        return self._module.threads
+
+    @property
     def named_data(self) -> dict[str, bytes]:
         return {k: self._module.named_data(k) for k in self._module.named_data_keys()}
 
@@ -237,10 +243,12 @@ def load(
     data_files: Sequence = (),
     access: str = "map",
     memory_limit: int = 0,
+    threads: int = 0,
 ) -> LoadedProgram:
     """Loads a program: a path, or bytes.  `data_files`: external weights (.ptd); `access`: "map", or
-    "read" for files that may change; `memory_limit`: bytes, 0 for what the machine has."""
+    "read" for files that may change; `memory_limit`: bytes, 0 for what the machine has; `threads`: that a
+    call may use, 0 for one for each CPU that this process may run on.  Results do not depend on it."""
     files = [str(Path(f)) for f in data_files]
     if isinstance(program, (bytes, bytearray, memoryview)):
-        return LoadedProgram(_native.Module.from_bytes(bytes(program), files, memory_limit))
-    return LoadedProgram(_native.Module.load(str(program), access, files, memory_limit))
+        return LoadedProgram(_native.Module.from_bytes(bytes(program), files, memory_limit, threads))
+    return LoadedProgram(_native.Module.load(str(program), access, files, memory_limit, threads))

@@ -18,7 +18,7 @@ namespace {
 void Backwards(void*, size_t count, size_t grain, Context::Task task, void* arg) {
   for (size_t end = count; end > 0;) {
     const size_t begin = (end - 1) / grain * grain;
-    task(arg, begin, end);
+    task(arg, 0, begin, end);
     end = begin;
   }
 }

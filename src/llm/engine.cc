@@ -139,10 +139,8 @@ Error Session::Call(Span<const int32_t> tokens, const ExecuteOptions& options) {
   int32_t position_sizes[] = {static_cast<int32_t>(positions_.size())};
   Tensor token_tensor(DType::kInt64, tokens_.data(), token_sizes);
   Tensor position_tensor(DType::kInt64, positions_.data(), position_sizes);
-  RL_ASSIGN_OR_RETURN(Method* const method, module_->method("forward"));
-  RL_RETURN_IF_ERROR(method->SetInput(0, &token_tensor));
-  RL_RETURN_IF_ERROR(method->SetInput(1, &position_tensor));
-  RL_RETURN_IF_ERROR(method->Execute(options));
+  const Value inputs[] = {&token_tensor, &position_tensor};
+  RL_RETURN_IF_ERROR(module_->Execute("forward", inputs, options).error());
   position_ += tokens_.size();
   return kOk;
 }

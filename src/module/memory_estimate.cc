@@ -183,7 +183,7 @@ Result<MemoryEstimate> Estimate(const Module& module, std::string_view method,
   MethodOptions load;
   load.ops = module.options().ops;
   load.delegates = module.options().delegates;
-  load.threads = options.threads;
+  load.threads = options.threads == 0 ? module.options().threads : options.threads;
   load.external = module.external_data();
   std::vector<uint64_t> memory(meta.arena_bytes() / 8 + 3);
   for (;;) {

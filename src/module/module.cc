@@ -215,6 +215,7 @@ struct Module::Impl {
   Error AllocatePlanned(LoadedMethod* loaded);
   Error AllocateStates(LoadedMethod* loaded);
   Error AllocateOutputs(LoadedMethod* loaded);
+  Error Execute(Method* m, const ExecuteOptions& options) const;
   Error ResetState();
 };
 
@@ -318,7 +319,9 @@ namespace {
 ModuleOptions WithDefaults(ModuleOptions options) {
   if (options.ops.empty()) options.ops = ops::AllOps();
   if (options.delegates.empty()) options.delegates = delegates::AllDelegates();
-  if (options.threads == 0) options.threads = 1;
+  if (options.team == nullptr) options.team = &ThreadTeam::Default();
+  if (options.threads == 0) options.threads = platform::UsableCpus();
+  options.threads = std::min(options.threads, options.team->max_threads());
   if (options.memory_limit == 0) options.memory_limit = platform::TotalMemory();
   if (options.memory_limit == 0) options.memory_limit = UINT64_MAX;
   return options;
@@ -409,10 +412,21 @@ Result<std::vector<Value>> Module::Run(std::string_view name, Span<const Value> 
   RL_CHECK(inputs.size() == m->meta().num_inputs(), Reason::kInputCount, Error::kNone,
            static_cast<int64_t>(inputs.size()), static_cast<int64_t>(m->meta().num_inputs()));
   for (size_t i = 0; i < inputs.size(); ++i) RL_RETURN_IF_ERROR(m->SetInput(i, inputs[i]));
-  RL_RETURN_IF_ERROR(m->Execute(options));
+  RL_RETURN_IF_ERROR(impl_->Execute(m, options));
   std::vector<Value> outputs;
   for (size_t i = 0; i < m->meta().num_outputs(); ++i) outputs.push_back(m->output(i));
   return outputs;
+}
+
+Error Module::Impl::Execute(Method* m, const ExecuteOptions& options) const {
+  if (options.parallel != nullptr) return m->Execute(options);
+  const size_t most = file->options.threads;
+  ThreadTeam::Lease lease(*file->options.team,
+                          options.threads == 0 ? most : std::min(options.threads, most));
+  ExecuteOptions with_team = options;
+  with_team.parallel = &ThreadTeam::Lease::ParallelFor;
+  with_team.team = &lease;
+  return m->Execute(with_team);
 }
 
 Error Module::ResetState() {

@@ -21,7 +21,7 @@ void Shuffled(void*, size_t count, size_t grain, Context::Task task, void* arg) 
   while (cuts.back() < count)
     cuts.push_back(std::min(count, cuts.back() + grain + cuts.size() % 3));
   for (size_t start : {1, 0}) {
-    for (size_t i = start; i + 1 < cuts.size(); i += 2) task(arg, cuts[i], cuts[i + 1]);
+    for (size_t i = start; i + 1 < cuts.size(); i += 2) task(arg, 0, cuts[i], cuts[i + 1]);
   }
 }
 

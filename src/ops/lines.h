@@ -95,22 +95,23 @@ Error RunLines(RunContext& c, const LineView& v, Body body) {
   if (v.in.numel() == 0) return kOk;
   constexpr size_t kGrain = 1 << 13;  // elements worth a task
   const Lines lines(v, c.loop(kLineLoop).in);
-  const size_t tasks = c.context.threads;
+  const size_t threads = c.context.threads;
   const Arena& arena = c.context.scratch;
   // At the sizes of today lines may be neighbours that Prepare did not see as such.
   size_t group = lines.group();
   size_t bytes = ScratchProduct(group, lines.row_bytes());
-  if (group > 1 && ScratchProduct(tasks, bytes) > arena.capacity() - arena.used()) {
+  if (group > 1 && ScratchProduct(threads, bytes) > arena.capacity() - arena.used()) {
     group = 1;
     bytes = lines.row_bytes();
   }
   auto* scratch = static_cast<uint8_t*>(
-      c.context.scratch.Allocate(ScratchProduct(tasks, bytes), alignof(double)));
+      c.context.scratch.Allocate(ScratchProduct(threads, bytes), alignof(double)));
   RL_CHECK(scratch != nullptr || bytes == 0, Reason::kScratchArena);
-  return ParallelTasks(c.context, tasks, lines.count(), group * (kGrain / group / lines.size() + 1),
-                       [&](size_t task, size_t begin, size_t end) {
-                         lines.ForEach(c, begin, end, group, scratch + task * bytes, body);
-                       });
+  return c.context.ParallelFor(lines.count(), group * (kGrain / group / lines.size() + 1),
+                               [&](size_t thread, size_t begin, size_t end) {
+                                 lines.ForEach(c, begin, end, group, scratch + thread * bytes,
+                                               body);
+                               });
 }
 
 }  // namespace rushlight::ops

@@ -212,7 +212,7 @@ void RunBackwards(void*, size_t count, size_t, Context::Task task, void* arg) {
   size_t end = count;
   for (size_t length = 1; end > 0; length = length * 3 % 17 + 1) {
     const size_t begin = end > length ? end - length : 0;
-    task(arg, begin, end);
+    task(arg, 0, begin, end);
     end = begin;
   }
 }
@@ -221,7 +221,7 @@ void RunOnThreads(void*, size_t count, size_t, Context::Task task, void* arg) {
   constexpr size_t kThreads = 3;
   std::vector<std::thread> threads;
   for (size_t t = 0; t < kThreads; ++t) {
-    threads.emplace_back([=] { task(arg, count * t / kThreads, count * (t + 1) / kThreads); });
+    threads.emplace_back([=] { task(arg, t, count * t / kThreads, count * (t + 1) / kThreads); });
   }
   for (std::thread& t : threads) t.join();
 }

@@ -93,16 +93,15 @@ Error Run(RunContext& c, Method method, const Tensor& in, size_t d, size_t k, bo
   lines.Finish();
 
   const size_t n = LineSize(in, d);
-  const size_t tasks = c.context.threads;
   const size_t bytes = LineBytes(method, n);
   auto* const scratch = static_cast<uint8_t*>(
-      c.context.scratch.Allocate(ScratchProduct(tasks, bytes), alignof(uint64_t)));
+      c.context.scratch.Allocate(ScratchProduct(c.context.threads, bytes), alignof(uint64_t)));
   RL_CHECK(scratch != nullptr, Reason::kScratchArena);
   constexpr size_t kGrain = 1 << 12;  // elements worth a task
   const size_t element_size = ElementSize(in.dtype());
-  return ParallelTasks(
-      c.context, tasks, lines.numel(), kGrain / n + 1, [&](size_t task, size_t begin, size_t end) {
-        auto* const keys = reinterpret_cast<uint64_t*>(scratch + task * bytes);
+  return c.context.ParallelFor(
+      lines.numel(), kGrain / n + 1, [&](size_t thread, size_t begin, size_t end) {
+        auto* const keys = reinterpret_cast<uint64_t*>(scratch + thread * bytes);
         kernels::SortArgs args{keys, nullptr, n, k, descending, nullptr, nullptr};
         if (method == Method::kSortAll) {
           args.spare_keys = keys + n;

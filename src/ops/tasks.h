@@ -1,8 +1,8 @@
 // Copyright (c) The Rushlight authors.
 // SPDX-License-Identifier: BSD-3-Clause
 
-// What Context::ParallelFor leaves to operators: stopping inside a long piece, and pieces that need
-// scratch memory of their own.
+// What Context::ParallelFor leaves to operators: stopping inside a long piece, and the size of
+// scratch memory for each thread.
 #pragma once
 
 #include <atomic>
@@ -39,30 +39,6 @@ class BudgetWatch {
 inline size_t ScratchProduct(size_t a, size_t b) {
   size_t product;
   return __builtin_mul_overflow(a, b, &product) ? SIZE_MAX : product;
-}
-
-// Calls body(task, begin, end) over [0, count) in pieces of `grain` elements.  At most `tasks` run
-// at once, each with its own number below `tasks`, which names its scratch memory.
-template <class F>
-Error ParallelTasks(Context& context, size_t tasks, size_t count, size_t grain, F body) {
-  if (count <= grain) {
-    if (count > 0) body(size_t{0}, size_t{0}, count);
-    return kOk;
-  }
-  const size_t pieces = count / grain + (count % grain != 0);
-  if (tasks > pieces) tasks = pieces;
-  BudgetWatch watch(context);
-  const Error error = context.ParallelFor(tasks, 1, [&](size_t first, size_t last) {
-    for (size_t task = first; task < last; ++task) {
-      const size_t end = pieces * (task + 1) / tasks;
-      for (size_t p = pieces * task / tasks; p < end; ++p) {
-        if (watch.Expired()) return;
-        body(task, p * grain, p + 1 == pieces ? count : (p + 1) * grain);
-      }
-    }
-  });
-  RL_RETURN_IF_ERROR(error);
-  return watch.error();
 }
 
 }  // namespace rushlight::ops

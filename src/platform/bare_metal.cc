@@ -23,5 +23,7 @@ void* AllocatePages(size_t) { return nullptr; }
 void FreePages(void*, size_t) {}
 void ZeroPages(void*, size_t) {}
 uint64_t TotalMemory() { return 0; }
+size_t TotalCpus() { return 1; }
+size_t UsableCpus() { return 1; }
 
 }  // namespace rushlight::platform

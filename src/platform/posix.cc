@@ -12,7 +12,14 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <atomic>
+
 #include "rushlight/platform.h"
+#ifdef __linux__
+#include <sched.h>
+
+#include "src/platform/cgroup.h"
+#endif
 
 namespace rushlight::platform {
 
@@ -117,6 +124,29 @@ uint64_t TotalMemory() {
   const long pages = sysconf(_SC_PHYS_PAGES);
   const long page = sysconf(_SC_PAGESIZE);
   return pages > 0 && page > 0 ? static_cast<uint64_t>(pages) * static_cast<uint64_t>(page) : 0;
+}
+
+size_t TotalCpus() {
+  const long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+  return cpus > 0 ? static_cast<size_t>(cpus) : 1;
+}
+
+size_t UsableCpus() {
+#ifdef __linux__
+  cpu_set_t set;
+  const bool known = sched_getaffinity(0, sizeof set, &set) == 0;
+  const size_t cpus = known ? static_cast<size_t>(CPU_COUNT(&set)) : TotalCpus();
+  // Read once: a quota is the container's, while threads are pinned at any time.
+  static std::atomic<size_t> quota{0};
+  size_t allowed = quota.load(std::memory_order_relaxed);
+  if (allowed == 0) {
+    allowed = QuotaCpus();
+    quota.store(allowed, std::memory_order_relaxed);
+  }
+  return allowed < cpus ? allowed : cpus;
+#else
+  return TotalCpus();
+#endif
 }
 
 }  // namespace rushlight::platform

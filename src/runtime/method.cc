@@ -678,7 +678,9 @@ Error Method::Begin(const ExecuteOptions& options) {
   options_ = options;
   context_.parallel = options.parallel;
   context_.team = options.team;
-  context_.threads = options.parallel == nullptr ? 1 : threads_;
+  context_.threads =
+      options.threads == 0 || options.threads > threads_ ? threads_ : options.threads;
+  if (options.parallel == nullptr) context_.threads = 1;
   context_.scratch = Arena(scratch_.data(), scratch_.size());
   context_.cancel = options.budget.cancel;
   context_.deadline = options.budget.max_nanoseconds == 0

@@ -24,6 +24,7 @@ struct ChatOptions {
   std::string system;
   std::vector<std::string> prompts;
   size_t max_new_tokens = SIZE_MAX;
+  size_t threads = 0;
   bool stats = false;
 };
 
@@ -86,6 +87,7 @@ int Answer(llm::Chat& chat, const std::string& text, const ChatOptions& options,
 int RunChat(const ChatOptions& options) {
   ModuleOptions load;
   load.data_files = options.data_files;
+  load.threads = options.threads;
   Result<llm::Engine> engine = llm::Engine::Load(options.path, load);
   if (!engine.ok()) return Fail(options.path, engine.error());
   if (!options.tokenizer.empty()) {
@@ -135,6 +137,7 @@ void AddChat(CLI::App& app, int* status) {
   command->add_option("--tokenizer", options->tokenizer,
                       "tokenizer.json, where the program carries none");
   command->add_option("--data", options->data_files, "External weights (.ptd)");
+  command->add_option("--threads", options->threads, kThreadsHelp);
   command->add_flag("--stats", options->stats, "Prints tokens a second");
   command->callback([options, status] { *status = RunChat(*options); });
 }

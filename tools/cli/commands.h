@@ -14,6 +14,9 @@ void AddEmbed(CLI::App& app, int* status);
 void AddInspect(CLI::App& app, int* status);
 void AddRun(CLI::App& app, int* status);
 
+inline constexpr const char* kThreadsHelp =
+    "Threads that a call may use; 0: one for each CPU that it may run on";
+
 // Prints an error's sentence; returns the exit status 1.
 int Fail(const std::string& what, const Error& error, const Program* program = nullptr);
 

@@ -17,6 +17,7 @@ struct InspectOptions {
   std::string path;
   std::vector<std::string> data_files;
   double shapes = 1.0;
+  size_t threads = 0;
   double state = 1.0;
   bool operators = false;
 };
@@ -117,6 +118,7 @@ bool PrintConstants(Module& module, const std::string& name) {
 int Inspect(const InspectOptions& options) {
   ModuleOptions load;
   load.data_files = options.data_files;
+  load.threads = options.threads;
   Result<Module> module = Module::Load(options.path, load);
   if (!module.ok()) return Fail(options.path, module.error());
   const Program& program = module->program();
@@ -141,6 +143,7 @@ void AddInspect(CLI::App& app, int* status) {
       app.add_subcommand("inspect", "What is in a program, and the memory it needs");
   command->add_option("program", options->path, "A program file (.pte)")->required();
   command->add_option("--data", options->data_files, "External weights (.ptd)");
+  command->add_option("--threads", options->threads, kThreadsHelp);
   command
       ->add_option("--shapes", options->shapes,
                    "Share of the dynamic shapes' bounds that a call uses, 0 to 1")

@@ -21,6 +21,7 @@ struct RunOptions {
   std::vector<std::string> data_files;
   std::string output;
   bool read = false;
+  size_t threads = 0;
   int repeat = 1;
   bool stats = false;
 };
@@ -93,6 +94,7 @@ Error WriteOutput(const std::string& prefix, size_t i, size_t count, const Tenso
 int Run(const RunOptions& options) {
   ModuleOptions load;
   load.data_files = options.data_files;
+  load.threads = options.threads;
   load.access = options.read ? platform::FileAccess::kRead : platform::FileAccess::kMap;
   const int64_t start = platform::MonotonicNanos();
   Result<Module> module = Module::Load(options.path, load);
@@ -150,6 +152,7 @@ void AddRun(CLI::App& app, int* status) {
   command->add_option("-o,--output", options->output,
                       "Writes outputs to NAME.npy, or NAME.<i>.npy");
   command->add_option("--data", options->data_files, "External weights (.ptd)");
+  command->add_option("--threads", options->threads, kThreadsHelp);
   command->add_option("--repeat", options->repeat, "Runs this often")
       ->check(CLI::Range(1, 1000000));
   command->add_flag("--read", options->read, "Reads the file instead of mapping it");

@@ -149,6 +149,7 @@ rushlight::ModuleOptions FromC(const RlOptions* options) {
   if (options->read_instead_of_map) out.access = rushlight::platform::FileAccess::kRead;
   out.data_files.assign(options->data_files, options->data_files + options->data_file_count);
   out.memory_limit = options->memory_limit;
+  out.threads = options->threads;
   return out;
 }
 
@@ -204,7 +205,10 @@ Error ExecuteC(RlModule* m, const char* method, const RlValue* inputs, size_t in
   if (options != nullptr && options->max_instructions != 0) {
     execute.budget.max_instructions = options->max_instructions;
   }
-  if (options != nullptr) execute.budget.max_nanoseconds = options->max_nanoseconds;
+  if (options != nullptr) {
+    execute.budget.max_nanoseconds = options->max_nanoseconds;
+    execute.threads = options->threads;
+  }
   execute.budget.cancel = &m->cancel;
   m->cancel = false;
   RL_ASSIGN_OR_RETURN(const std::vector<Value> results,

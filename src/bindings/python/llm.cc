@@ -95,12 +95,14 @@ void BindLlm(nb::module_& m) {
   nb::class_<Engine>(m, "Engine", "A program that generates text.")
       .def_static(
           "load",
-          [](const std::string& path) {
-            Result<Engine> engine = Engine::Load(path);
+          [](const std::string& path, size_t threads) {
+            ModuleOptions options;
+            options.threads = threads;
+            Result<Engine> engine = Engine::Load(path, options);
             if (!engine.ok()) Raise(engine.error());
             return new Engine(*std::move(engine));
           },
-          nb::arg("path"), nb::rv_policy::take_ownership)
+          nb::arg("path"), nb::arg("threads") = 0, nb::rv_policy::take_ownership)
       .def_prop_ro("info", &Info)
       .def(
           "session",

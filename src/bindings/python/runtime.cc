@@ -260,7 +260,8 @@ class Outputs {
 };
 
 nb::list Execute(PyModule& m, const std::string& name, const nb::list& arguments,
-                 const nb::list& results, uint64_t max_instructions, int64_t max_nanoseconds) {
+                 const nb::list& results, uint64_t max_instructions, int64_t max_nanoseconds,
+                 size_t threads) {
   Inputs inputs;
   std::vector<Value> values;
   for (size_t i = 0; i < arguments.size(); ++i) values.push_back(inputs.Convert(arguments[i], i));
@@ -274,6 +275,7 @@ nb::list Execute(PyModule& m, const std::string& name, const nb::list& arguments
   ExecuteOptions options;
   options.budget.max_instructions = max_instructions;
   options.budget.max_nanoseconds = max_nanoseconds;
+  options.threads = threads;
   std::optional<Result<std::vector<Value>>> outputs;
   {
     nb::gil_scoped_release release;
@@ -289,12 +291,13 @@ nb::list Execute(PyModule& m, const std::string& name, const nb::list& arguments
 }
 
 ModuleOptions Options(const std::string& access, const std::vector<std::string>& data_files,
-                      uint64_t memory_limit) {
+                      uint64_t memory_limit, size_t threads) {
   ModuleOptions options;
   if (access != "map" && access != "read") throw nb::value_error("access is 'map' or 'read'");
   options.access = access == "map" ? platform::FileAccess::kMap : platform::FileAccess::kRead;
   options.data_files = data_files;
   options.memory_limit = memory_limit;
+  options.threads = threads;
   return options;
 }
 
@@ -305,33 +308,35 @@ void BindRuntime(nb::module_& m) {
       .def_static(
           "load",
           [](const std::string& path, const std::string& access,
-             const std::vector<std::string>& data_files, uint64_t memory_limit) {
-            Result<Module> module = Module::Load(path, Options(access, data_files, memory_limit));
+             const std::vector<std::string>& data_files, uint64_t memory_limit, size_t threads) {
+            Result<Module> module =
+                Module::Load(path, Options(access, data_files, memory_limit, threads));
             if (!module.ok()) Raise(module.error());
             return new PyModule{nb::none(), *std::move(module)};
           },
           nb::arg("path"), nb::arg("access") = "map",
           nb::arg("data_files") = std::vector<std::string>(), nb::arg("memory_limit") = 0,
-          nb::rv_policy::take_ownership)
+          nb::arg("threads") = 0, nb::rv_policy::take_ownership)
       .def_static(
           "from_bytes",
           [](const nb::bytes& bytes, const std::vector<std::string>& data_files,
-             uint64_t memory_limit) {
+             uint64_t memory_limit, size_t threads) {
             const Span<const uint8_t> span(reinterpret_cast<const uint8_t*>(bytes.c_str()),
                                            bytes.size());
             Result<Module> module =
-                Module::FromBytes(span, Options("map", data_files, memory_limit));
+                Module::FromBytes(span, Options("map", data_files, memory_limit, threads));
             if (!module.ok()) Raise(module.error());
             return new PyModule{bytes, *std::move(module)};
           },
           nb::arg("bytes"), nb::arg("data_files") = std::vector<std::string>(),
-          nb::arg("memory_limit") = 0, nb::rv_policy::take_ownership)
+          nb::arg("memory_limit") = 0, nb::arg("threads") = 0, nb::rv_policy::take_ownership)
       .def(
           "share",
           [](const PyModule& m) {
             return new PyModule{m.bytes, m.module.Share()};
           },
           nb::rv_policy::take_ownership)
+      .def_prop_ro("threads", [](const PyModule& m) { return m.module.options().threads; })
       .def_prop_ro("method_names", [](const PyModule& m) { return m.module.method_names(); })
       .def("method_meta", &Meta)
       .def("load_method",
@@ -341,7 +346,7 @@ void BindRuntime(nb::module_& m) {
            })
       .def("execute", &Execute, nb::arg("method"), nb::arg("inputs"),
            nb::arg("outputs") = nb::list(), nb::arg("max_instructions") = Budget().max_instructions,
-           nb::arg("max_nanoseconds") = Budget().max_nanoseconds)
+           nb::arg("max_nanoseconds") = Budget().max_nanoseconds, nb::arg("threads") = 0)
       .def("reset_state",
            [](PyModule& m) {
              const Error error = m.module.ResetState();

@@ -11,10 +11,10 @@
 #include <deque>
 #include <random>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "rushlight/op.h"
+#include "rushlight/thread_team.h"
 #include "src/ops/tables.h"
 
 namespace rushlight::ops {
@@ -217,13 +217,12 @@ void RunBackwards(void*, size_t count, size_t, Context::Task task, void* arg) {
   }
 }
 
-void RunOnThreads(void*, size_t count, size_t, Context::Task task, void* arg) {
-  constexpr size_t kThreads = 3;
-  std::vector<std::thread> threads;
-  for (size_t t = 0; t < kThreads; ++t) {
-    threads.emplace_back([=] { task(arg, t, count * t / kThreads, count * (t + 1) / kThreads); });
-  }
-  for (std::thread& t : threads) t.join();
+// As many threads as that, whatever the machine has.
+ThreadTeamOptions Threads(size_t threads) {
+  ThreadTeamOptions options;
+  options.threads = threads;
+  options.cpus = threads;
+  return options;
 }
 
 TEST(Parallel, ResultsDoNotDependOnPieces) {
@@ -232,10 +231,13 @@ TEST(Parallel, ResultsDoNotDependOnPieces) {
     Context serial;
     ASSERT_TRUE(call.Run(&serial).ok());
     const std::vector<float> expected = call.output();
-    for (const Context::Parallel parallel : {&RunBackwards, &RunOnThreads}) {
+    ThreadTeam team(Threads(3));
+    for (const size_t threads : {0, 2, 3}) {
       std::fill(call.output().begin(), call.output().end(), 77.0f);
+      ThreadTeam::Lease lease(team, threads);
       Context context;
-      context.parallel = parallel;
+      context.parallel = threads == 0 ? &RunBackwards : &ThreadTeam::Lease::ParallelFor;
+      context.team = &lease;
       context.threads = 3;
       ASSERT_TRUE(call.Run(&context).ok());
       EXPECT_EQ(std::memcmp(expected.data(), call.output().data(), expected.size() * sizeof(float)),

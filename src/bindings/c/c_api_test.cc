@@ -179,6 +179,27 @@ TEST_F(CApi, Budgets) {
   canceller.join();
 }
 
+TEST_F(CApi, Threads) {
+  RlOptions load = {};
+  load.threads = 2;
+  const auto file = File();
+  const ModulePtr module(rl_module_from_bytes(memory_.get(), file.size(), &load, &error_));
+  ASSERT_NE(module, nullptr) << error_.message;
+  float x[] = {1, 2}, y[] = {10, 20};
+  const int32_t sizes[] = {2};
+  const RlValue inputs[] = {rl_tensor(RL_FLOAT32, 1, sizes, x), rl_tensor(RL_FLOAT32, 1, sizes, y)};
+  for (const size_t threads : {size_t{0}, size_t{1}, size_t{2}, SIZE_MAX}) {
+    RlExecuteOptions options = {};
+    options.threads = threads;
+    RlValue out;
+    size_t count = 1;
+    ASSERT_TRUE(
+        rl_module_execute(module.get(), "forward", inputs, 2, &out, &count, &options, &error_))
+        << error_.message;
+    EXPECT_EQ(static_cast<float*>(out.u.as_tensor.data)[1], 22);
+  }
+}
+
 TEST_F(CApi, Shares) {
   const ModulePtr other(rl_module_share(module_.get(), &error_));
   ASSERT_NE(other, nullptr);

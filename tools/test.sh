@@ -33,7 +33,7 @@ transformers4() {
 
 asan() { configure_and_test asan; }
 
-tsan() { configure_and_test tsan runtime_test module_test; }
+tsan() { configure_and_test tsan runtime_test module_test ops_test; }
 
 # The wheel in an environment of its own, where there is no torch.
 wheel() {

@@ -6,6 +6,8 @@
 #include "rushlight/thread_team.h"
 
 #include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
@@ -321,6 +323,29 @@ TEST(ThreadTeam, DoesWithoutThreadsThatCostTime) {
     alone = ThreadsSeen(on.context) == 1;
   }
   EXPECT_TRUE(alone);
+}
+
+// A forked process has none of the threads.
+TEST(ThreadTeam, AForkedProcessWorksAlone) {
+  ThreadTeam team(Always(3));
+  {
+    OnTeam on(team, 3);
+    EXPECT_GE(ThreadsSeen(on.context), 1u);
+  }
+  const pid_t pid = fork();
+  if (pid == 0) {
+    bool good = true;
+    OnTeam on(team, 3);
+    for (int round = 0; round < 100; ++round) {
+      size_t sum = 0;
+      good &= on.context.ParallelFor(100, 1, [&](size_t i, size_t) { sum += i; }).ok();
+      good &= sum == 4950;
+    }
+    _exit(good ? 0 : 1);
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(pid, &status, 0), pid);
+  EXPECT_EQ(status, 0);
 }
 
 TEST(ThreadTeam, Default) {

@@ -35,10 +35,12 @@ nb::dict Info(const Engine& engine) {
 }
 
 // The logits that follow the last token, float32 [vocab_size], copied.
-nb::object Feed(Session& session, const std::vector<int32_t>& tokens) {
+nb::object Feed(Session& session, const std::vector<int32_t>& tokens, size_t threads) {
+  ExecuteOptions options;
+  options.threads = threads;
   const Result<Span<const float>> logits = [&] {
     nb::gil_scoped_release release;
-    return session.Feed(tokens);
+    return session.Feed(tokens, options);
   }();
   if (!logits.ok()) Raise(logits.error(), &session.engine().program());
   auto* copy = new std::vector<float>(logits->begin(), logits->end());
@@ -51,12 +53,13 @@ using OnToken = std::optional<std::function<bool(int32_t, nb::bytes)>>;
 // Calls `generate` with these options; its result as a dict.
 template <class Generate>
 nb::dict Generated(const Generate& generate, size_t max_new_tokens, bool ignore_eos,
-                   const std::vector<std::string>& stop, const OnToken& on_token,
+                   const std::vector<std::string>& stop, const OnToken& on_token, size_t threads,
                    const Program& program) {
   llm::GenerateOptions options;
   options.max_new_tokens = max_new_tokens;
   options.ignore_eos = ignore_eos;
   options.stop = stop;
+  options.execute.threads = threads;
   if (on_token) {
     options.on_token = [&](int32_t id, std::string_view text) {
       nb::gil_scoped_acquire acquire;
@@ -115,7 +118,7 @@ void BindLlm(nb::module_& m) {
   nb::class_<Session>(m, "Session", "One conversation with an engine.")
       .def_prop_ro("position", &Session::position)
       .def_prop_ro("remaining", &Session::remaining)
-      .def("feed", &Feed, nb::arg("tokens"))
+      .def("feed", &Feed, nb::arg("tokens"), nb::arg("threads") = 0)
       .def("rewind",
            [](Session& session, size_t position) {
              const Error error = session.Rewind(position);
@@ -124,13 +127,15 @@ void BindLlm(nb::module_& m) {
       .def(
           "generate",
           [](Session& session, const std::vector<int32_t>& prompt, size_t max_new_tokens,
-             bool ignore_eos, const std::vector<std::string>& stop, const OnToken& on_token) {
+             bool ignore_eos, const std::vector<std::string>& stop, const OnToken& on_token,
+             size_t threads) {
             return Generated(
                 [&](const auto& options) { return llm::Generate(session, prompt, options); },
-                max_new_tokens, ignore_eos, stop, on_token, session.engine().program());
+                max_new_tokens, ignore_eos, stop, on_token, threads, session.engine().program());
           },
           nb::arg("prompt"), nb::arg("max_new_tokens"), nb::arg("ignore_eos") = false,
-          nb::arg("stop") = std::vector<std::string>(), nb::arg("on_token").none() = nb::none());
+          nb::arg("stop") = std::vector<std::string>(), nb::arg("on_token").none() = nb::none(),
+          nb::arg("threads") = 0);
   nb::class_<llm::Chat>(m, "Chat", "A conversation in texts.")
       .def(
           "__init__",
@@ -147,13 +152,14 @@ void BindLlm(nb::module_& m) {
       .def(
           "send",
           [](llm::Chat& chat, const std::string& user, size_t max_new_tokens,
-             const std::vector<std::string>& stop, const OnToken& on_token) {
+             const std::vector<std::string>& stop, const OnToken& on_token, size_t threads) {
             return Generated([&](const auto& options) { return chat.Send(user, options); },
-                             max_new_tokens, /*ignore_eos=*/false, stop, on_token,
+                             max_new_tokens, /*ignore_eos=*/false, stop, on_token, threads,
                              chat.engine().program());
           },
           nb::arg("user"), nb::arg("max_new_tokens") = SIZE_MAX,
-          nb::arg("stop") = std::vector<std::string>(), nb::arg("on_token").none() = nb::none());
+          nb::arg("stop") = std::vector<std::string>(), nb::arg("on_token").none() = nb::none(),
+          nb::arg("threads") = 0);
 }
 
 }  // namespace rushlight::python

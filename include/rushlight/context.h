@@ -46,7 +46,7 @@ class Context {
 
   // Calls body(begin, end), or body(thread, begin, end), over [0, count) in pieces of `grain`
   // elements, in parallel where there is a team, and stops between pieces where the budget is
-  // spent.  Results must not depend on how the range is split.
+  // spent.  Results must not depend on how the range is split.  Requires: grain > 0.
   //
   // A delegate's plan is a row of such loops, walked by the caller: what one loop wrote, all
   // threads of the next one see, and a loop that follows soon finds the threads still awake.

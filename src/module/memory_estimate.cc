@@ -25,6 +25,8 @@ constexpr uint64_t kFaultAround = 64 * 1024;
 constexpr double kMostTrials = 1 << 16;
 // Pages of this program's own code that only a run touches.
 constexpr uint64_t kCodeToCome = 768 * 1024;
+// Of a thread of the team: its stack, as far as it is touched, and what the system keeps beside it.
+constexpr uint64_t kThread = 64 * 1024;
 
 uint64_t StatusBytes(const char* field) {
   std::FILE* file = std::fopen("/proc/self/status", "r");
@@ -178,12 +180,13 @@ Result<MemoryEstimate> Estimate(const Module& module, std::string_view method,
   const Program& program = module.program();
   RL_ASSIGN_OR_RETURN(const MethodMeta meta, MethodMeta::Get(program, method));
   MemoryEstimate estimate;
-  estimate.process = ResidentBytes() + kCodeToCome;
+  const size_t threads = options.threads == 0 ? module.options().threads : options.threads;
+  estimate.process = ResidentBytes() + kCodeToCome + (threads - 1) * kThread;
   // Loading without memory tells what operators and delegates need beside the plan.
   MethodOptions load;
   load.ops = module.options().ops;
   load.delegates = module.options().delegates;
-  load.threads = options.threads == 0 ? module.options().threads : options.threads;
+  load.threads = threads;
   load.external = module.external_data();
   std::vector<uint64_t> memory(meta.arena_bytes() / 8 + 3);
   for (;;) {

@@ -266,11 +266,17 @@ class Held {
   std::atomic<bool> here{false};
 };
 
+struct ReleaseAtEnd {
+  ~ReleaseAtEnd() { held.hold = false; }
+  Held& held;
+};
+
 TEST(ThreadTeam, AThreadThatDoesNotComeDelaysNobody) {
   for (const size_t threads : {2, 3}) {
     Held held;
     ThreadTeam team(held.Options(threads));
     {
+      const ReleaseAtEnd release{held};
       OnTeam on(team, threads);
       int rounds = 0;
       for (; rounds < 200 || !held.here; ++rounds) {
@@ -313,7 +319,10 @@ TEST(ThreadTeam, DoesWithoutThreadsThatCostTime) {
     std::atomic<bool> came{false};
     const auto piece = [&](size_t thread, size_t, size_t) {
       if (thread == 0) {
-        while (!came) std::this_thread::yield();
+        // Not for ever: the team may be without the other thread already.
+        for (int i = 0; i < 1000 && !came; ++i) {
+          std::this_thread::sleep_for(std::chrono::microseconds(50));
+        }
       } else {
         came = true;
         std::this_thread::sleep_for(std::chrono::milliseconds(5));

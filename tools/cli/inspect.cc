@@ -80,7 +80,7 @@ void PrintMethod(const Module& module, const std::string& name, const InspectOpt
     std::printf("  planned memory %zu: %llu B\n", id,
                 static_cast<unsigned long long>(meta.planned_bytes(id)));
   }
-  std::printf("  scratch: %llu B, for %zu threads\n", static_cast<unsigned long long>(e.scratch),
+  std::printf("  scratch: %llu B (threads: %zu)\n", static_cast<unsigned long long>(e.scratch),
               module.options().threads);
   std::printf("  peak resident memory: %s = weights %s + activations %s + state %s + other %s\n",
               Bytes(e.total()).c_str(), Bytes(e.weights).c_str(), Bytes(e.activations).c_str(),

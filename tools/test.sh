@@ -4,7 +4,7 @@
 #
 # All tests.  Installs and builds what they need.
 #
-#   tools/test.sh [setup|cpp|python|transformers4|asan|tsan|wheel|install|size|aarch64]...      all by default
+#   tools/test.sh [setup|cpp|python|transformers4|asan|tsan|wheel|install|size|aarch64|fuzz|lint]...      all by default
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -53,7 +53,12 @@ size() { python3 tools/size/size.py; }
 
 aarch64() { tools/test_aarch64.sh; }
 
-[ $# -eq 0 ] && set -- setup cpp python transformers4 asan tsan wheel install size aarch64
+# A few seconds of every fuzz target, with what they found before.
+fuzz() { fuzz/quick_check.sh 5; }
+
+lint() { make --no-print-directory lint; }
+
+[ $# -eq 0 ] && set -- setup lint cpp python transformers4 asan tsan wheel install size aarch64 fuzz
 for step in "$@"; do
   printf '\033[1m==> test: %s\033[0m\n' "$step" >&2
   started=$SECONDS

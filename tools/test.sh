@@ -10,12 +10,11 @@ cd "$(dirname "$0")/.."
 
 jobs=$(nproc)
 python=$PWD/.venv/bin/python
-ccache=()
 
 configure_and_test() {  # <preset> [target...]: builds and runs the C++ tests
   local preset=$1
   shift
-  cmake --preset "$preset" "${ccache[@]}" >"build/$preset-configure.log" || { cat "build/$preset-configure.log"; return 1; }
+  cmake --preset "$preset" >"build/$preset-configure.log" || { cat "build/$preset-configure.log"; return 1; }
   cmake --build "build/$preset" -j "$jobs" ${1:+--target "$@"}
   ctest --test-dir "build/$preset" --output-on-failure -j "$jobs" ${1:+-R "^($(sed 's/_test//g; s/ /|/g' <<<"$*"))\$"}
 }
@@ -62,7 +61,7 @@ lint() { make --no-print-directory lint; }
 for step in "$@"; do
   printf '\033[1m==> test: %s\033[0m\n' "$step" >&2
   started=$SECONDS
-  command -v ccache >/dev/null && ccache=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
+  if command -v ccache >/dev/null; then export CMAKE_CXX_COMPILER_LAUNCHER=ccache; fi
   "$step"
   printf '==> test: %s passed in %d s\n' "$step" $((SECONDS - started)) >&2
 done

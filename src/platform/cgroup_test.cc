@@ -4,10 +4,12 @@
 #include "src/platform/cgroup.h"
 
 #include <gtest/gtest.h>
+#include <sched.h>
 
 #include <filesystem>
 #include <fstream>
 #include <string>
+#include <thread>
 
 #include "rushlight/platform.h"
 
@@ -76,6 +78,21 @@ TEST(Cpus, ThereIsOne) {
   EXPECT_GE(UsableCpus(), 1u);
   EXPECT_LE(UsableCpus(), TotalCpus());
 }
+
+#ifdef __linux__
+TEST(Cpus, FollowTheThreadsAffinity) {
+  std::thread([] {
+    cpu_set_t set;
+    ASSERT_EQ(sched_getaffinity(0, sizeof set, &set), 0);
+    int cpu = 0;
+    while (!CPU_ISSET(cpu, &set)) ++cpu;
+    CPU_ZERO(&set);
+    CPU_SET(cpu, &set);
+    ASSERT_EQ(sched_setaffinity(0, sizeof set, &set), 0);
+    EXPECT_EQ(UsableCpus(), 1u);
+  }).join();
+}
+#endif
 
 }  // namespace
 }  // namespace rushlight::platform

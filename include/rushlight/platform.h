@@ -1,7 +1,7 @@
 // Copyright (c) The Rushlight authors.
 // SPDX-License-Identifier: BSD-3-Clause
 
-// The seam to the operating system: clock, log, files.  One of src/platform/*.cc is linked.
+// The seam to the system: clock, log, files, CPU.  One of src/platform/*.cc is linked.
 //
 // Nothing here depends on the rest of the library; failures are errno values.
 #pragma once
@@ -45,5 +45,11 @@ void ZeroPages(void* data, size_t size);
 
 // Bytes of memory that this process may hope for; 0 where unknown.
 uint64_t TotalMemory();
+
+// What this CPU can do: bits of rushlight/cpu_features.h.
+uint32_t CpuFeatures();
+
+// A setting from outside the program, such as an environment variable; null where there is none.
+const char* Setting(const char* name);
 
 }  // namespace rushlight::platform

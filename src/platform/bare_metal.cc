@@ -23,5 +23,7 @@ void* AllocatePages(size_t) { return nullptr; }
 void FreePages(void*, size_t) {}
 void ZeroPages(void*, size_t) {}
 uint64_t TotalMemory() { return 0; }
+uint32_t CpuFeatures() { return 0; }
+const char* Setting(const char*) { return nullptr; }
 
 }  // namespace rushlight::platform

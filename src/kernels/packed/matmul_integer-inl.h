@@ -23,6 +23,7 @@ struct Corner {
   const PackedMatrix& weight;
   size_t panel_bytes;
   size_t groups;
+  size_t prefetch;  // how far ahead weights are fetched, in bytes
   const uint8_t* panels;
   QuantizedRows rows;
 };
@@ -67,6 +68,7 @@ __attribute__((noinline)) void Tile(const Corner& c, float* out) {  // [kRows, k
       Line low[kPanels], high[kPanels];
       RUSHLIGHT_UNROLL
       for (int p = 0; p < kPanels; ++p) {
+        __builtin_prefetch(codes + p * c.panel_bytes + c.prefetch);
         const Line line = LoadLine(codes + p * c.panel_bytes);
         if constexpr (kFormat == PackedFormat::kU4) {
           low[p] = LowNibbles(line);
@@ -125,7 +127,7 @@ __attribute__((noinline)) void Tile(const Corner& c, float* out) {  // [kRows, k
 // kRows rows times `panels` panels, 1 or 2.
 template <PackedFormat kFormat, int kRows>
 void Block(Corner c, size_t panels, float* out) {
-  if (kIntegerPanels == 2 && panels == 2) {
+  if (kRows > 1 && kIntegerPanels == 2 && panels == 2) {
     Tile<kFormat, kRows, kIntegerPanels>(c, out);
     return;
   }
@@ -158,7 +160,8 @@ void Rows(const IntegerMatmulArgs& args, Corner* c, size_t panel, size_t panels,
 template <PackedFormat kFormat>
 void Matmul(const IntegerMatmulArgs& args) {
   const PackedMatrix& w = args.weight;
-  Corner c{w, PanelBytes(w), GroupCount(w), nullptr, args.rows};
+  Corner c{w,       PanelBytes(w), GroupCount(w), args.m == 1 ? 4096 : 2 * PanelBytes(w),
+           nullptr, args.rows};
   const size_t fitting = kBlockBytes / QuantizedStride(w.k) / kIntegerRows * kIntegerRows;
   const size_t rows_at_once = fitting > 0 ? fitting : kIntegerRows;
   for (size_t begin = 0; begin < args.m; begin += rows_at_once) {

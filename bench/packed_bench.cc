@@ -70,6 +70,7 @@ uint64_t Read512(const uint8_t* p, size_t bytes) {
 }
 uint64_t Multiply512(size_t times) {
   __m512i sum[16];
+  RUSHLIGHT_UNROLL
   for (int j = 0; j < 16; ++j) sum[j] = _mm512_set1_epi32(j);
   const __m512i a = _mm512_set1_epi8(3);
   for (size_t i = 0; i < times; ++i) {
@@ -80,6 +81,7 @@ uint64_t Multiply512(size_t times) {
     }
   }
   __m512i all = sum[0];
+  RUSHLIGHT_UNROLL
   for (int j = 1; j < 16; ++j) all = _mm512_add_epi32(all, sum[j]);
   return Fold512(all);
 }

@@ -36,7 +36,9 @@ RUSHLIGHT_INLINE Quad LoadQuad(const int8_t* p) {
 RUSHLIGHT_INLINE I32x16 StartNibbles(int32_t sum) { return {_mm512_set1_epi32(-8 * sum)}; }
 RUSHLIGHT_INLINE I32x16 StartBytes(int32_t sum) { return {_mm512_set1_epi32(-128 * sum)}; }
 RUSHLIGHT_INLINE I32x16 DotBytes(I32x16 sum, Line w, Quad a) {
-  return {_mm512_dpbusd_epi32(sum.v, w.v, a)};
+  sum.v = _mm512_dpbusd_epi32(sum.v, w.v, a);
+  __asm__("" : "+v"(sum.v));  // in place: GCC 12 would copy it, and run out of registers
+  return sum;
 }
 RUSHLIGHT_INLINE I32x16 DotNibbles(I32x16 sum, Line low, Line high, Quad a, Quad b) {
   return DotBytes(DotBytes(sum, low, a), high, b);

@@ -22,8 +22,6 @@ struct F32x16 {
 inline constexpr int kTileRows = 6;
 inline constexpr int kTileVectors = 1;
 
-#define RUSHLIGHT_INLINE inline __attribute__((always_inline))
-
 RUSHLIGHT_INLINE F32x16 Set(float x) { return {_mm256_set1_ps(x), _mm256_set1_ps(x)}; }
 RUSHLIGHT_INLINE F32x16 Load(const float* p) { return {_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)}; }
 RUSHLIGHT_INLINE void Store(float* p, F32x16 x) {
@@ -153,8 +151,6 @@ RUSHLIGHT_INLINE void Transpose(F32x16 (&row)[16]) {
   }
   for (int i = 0; i < 16; ++i) row[i] = {block[0][i / 8][i % 8], block[1][i / 8][i % 8]};
 }
-
-#undef RUSHLIGHT_INLINE
 
 }  // namespace rushlight::kernels::avx2
 RUSHLIGHT_TARGET_END

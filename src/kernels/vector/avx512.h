@@ -30,8 +30,6 @@ struct F32x16 {
 inline constexpr int kTileRows = 14;
 inline constexpr int kTileVectors = 2;
 
-#define RUSHLIGHT_INLINE inline __attribute__((always_inline))
-
 RUSHLIGHT_INLINE F32x16 Set(float x) { return {_mm512_set1_ps(x)}; }
 RUSHLIGHT_INLINE F32x16 Load(const float* p) { return {_mm512_loadu_ps(p)}; }
 RUSHLIGHT_INLINE __mmask16 First(size_t n) { return static_cast<__mmask16>((1u << n) - 1); }
@@ -119,8 +117,6 @@ RUSHLIGHT_INLINE void Transpose(F32x16 (&row)[16]) {
     row[12 + i].v = _mm512_shuffle_f32x4(b, d, 0xdd);
   }
 }
-
-#undef RUSHLIGHT_INLINE
 
 }  // namespace rushlight::kernels::avx512
 RUSHLIGHT_TARGET_END

@@ -6,8 +6,6 @@
 
 namespace rushlight::kernels::RUSHLIGHT_ISA {
 
-#define RUSHLIGHT_INLINE inline __attribute__((always_inline))
-
 // Added and taken away, it rounds to an integer, which meanwhile lies in the low bits.
 inline constexpr float kRound = 12582912.0f;  // 1.5 * 2^23
 
@@ -69,7 +67,5 @@ RUSHLIGHT_INLINE F32x16 GeluTanh(F32x16 x) {
   const F32x16 inner = x * MulAdd(x * x, Set(0.0356774081f), Set(0.797884561f));
   return Set(0.5f) * x * (Set(1.0f) + Tanh(inner));
 }
-
-#undef RUSHLIGHT_INLINE
 
 }  // namespace rushlight::kernels::RUSHLIGHT_ISA

@@ -11,6 +11,7 @@
 #include <cstring>
 
 #include "rushlight/half.h"
+#include "src/kernels/vector/target.h"
 
 namespace rushlight::kernels::neon {
 
@@ -20,8 +21,6 @@ struct F32x16 {
 
 inline constexpr int kTileRows = 6;
 inline constexpr int kTileVectors = 1;
-
-#define RUSHLIGHT_INLINE inline __attribute__((always_inline))
 
 RUSHLIGHT_INLINE F32x16 Set(float x) {
   const float32x4_t v = vdupq_n_f32(x);
@@ -122,7 +121,5 @@ RUSHLIGHT_INLINE void Transpose(F32x16 (&row)[16]) {
   }
   for (int i = 0; i < 16; ++i) row[i] = r[i];
 }
-
-#undef RUSHLIGHT_INLINE
 
 }  // namespace rushlight::kernels::neon

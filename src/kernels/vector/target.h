@@ -6,6 +6,8 @@
 // Lambdas in a region do not belong to it: Clang's attribute passes them by.
 #pragma once
 
+#define RUSHLIGHT_INLINE inline __attribute__((always_inline))
+
 #if defined(__clang__)
 #define RUSHLIGHT_PRAGMA(text) _Pragma(#text)
 #define RUSHLIGHT_TARGET(features) \

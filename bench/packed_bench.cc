@@ -8,8 +8,6 @@
 //
 // Weights are read in turn from copies that together exceed the caches, as a model's layers are.
 
-#include <time.h>
-
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
@@ -17,58 +15,16 @@
 #include <random>
 #include <vector>
 
+#include "bench/roofline.h"
 #include "rushlight/platform.h"
 #include "src/kernels/packed/matmul.h"
-
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
-#include "src/kernels/vector/target.h"
 
 namespace rushlight::kernels {
 namespace {
 
-// Seconds of this thread, without those that others had the CPU.
-double Now() {
-  timespec t;
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-  return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_nsec) * 1e-9;
-}
-
-// The shortest time of a call, in seconds: noise only ever adds.
-template <class Function>
-double Fastest(Function function) {
-  double fastest = 1e9;
-  const double begin = Now();
-  for (int i = 0; i < 5 || Now() - begin < 0.25; ++i) {
-    const double start = Now();
-    function();
-    fastest = std::min(fastest, Now() - start);
-  }
-  return fastest;
-}
-
-volatile uint64_t sink;
-
 #if defined(__x86_64__)
 RUSHLIGHT_TARGET("avx2,avx512f,avx512bw,avx512vnni")
-uint64_t Fold512(__m512i x) {
-  uint64_t words[8], all = 0;
-  _mm512_storeu_si512(words, x);
-  for (const uint64_t word : words) all ^= word;
-  return all;
-}
-uint64_t Read512(const uint8_t* p, size_t bytes) {
-  __m512i sum[4] = {};
-  for (size_t i = 0; i + 256 <= bytes; i += 256) {
-    RUSHLIGHT_UNROLL
-    for (int j = 0; j < 4; ++j) {
-      sum[j] = _mm512_or_si512(sum[j], _mm512_loadu_si512(p + i + 64 * j));
-    }
-  }
-  return Fold512(_mm512_or_si512(_mm512_or_si512(sum[0], sum[1]), _mm512_or_si512(sum[2], sum[3])));
-}
-uint64_t Multiply512(size_t times) {
+float Multiply512(size_t times) {
   __m512i sum[16];
   RUSHLIGHT_UNROLL
   for (int j = 0; j < 16; ++j) sum[j] = _mm512_set1_epi32(j);
@@ -83,22 +39,22 @@ uint64_t Multiply512(size_t times) {
   __m512i all = sum[0];
   RUSHLIGHT_UNROLL
   for (int j = 1; j < 16; ++j) all = _mm512_add_epi32(all, sum[j]);
-  return Fold512(all);
+  return _mm512_cvtss_f32(_mm512_cvtepi32_ps(all));
 }
 RUSHLIGHT_TARGET_END
 #endif
 
-uint64_t Read(const uint8_t* p, size_t bytes) {
+float Read(Isa isa, const uint8_t* bytes, size_t size) {
+  const auto* p = reinterpret_cast<const float*>(bytes);
+  const size_t n = size / sizeof(float);
 #if defined(__x86_64__)
-  if (CanRun(Isa::kAvx512Vnni, platform::CpuFeatures())) return Read512(p, bytes);
+  if (isa >= Isa::kAvx512) return avx512::ReadAll(p, n);
+  if (isa >= Isa::kAvx2) return avx2::ReadAll(p, n);
+#elif defined(__aarch64__)
+  if (isa >= Isa::kNeon) return neon::ReadAll(p, n);
 #endif
-  uint64_t sum = 0;
-  for (size_t i = 0; i + 8 <= bytes; i += 8) {
-    uint64_t word;
-    std::memcpy(&word, p + i, sizeof word);
-    sum |= word;
-  }
-  return sum;
+  (void)isa;
+  return scalar::ReadAll(p, n);
 }
 
 // 10^9 operations a second that registers allow; 0 where there is no loop for it.
@@ -175,7 +131,7 @@ class Bench {
     });
     const double read_time = Fastest([&] {
       if (++copy > copies - turns) copy = 0;
-      sink = Read(pool_ + copy * bytes, turns * bytes);
+      sink = Read(isa_, pool_ + copy * bytes, turns * bytes);
     });
     Result r{shape, m, 0, 0, 0, 0};
     const double operations = 2.0 * static_cast<double>(shape.n * shape.k * m * turns);

@@ -19,7 +19,7 @@ struct I32x16 {
   uint32_t lane[16];  // wraps around on the way to a sum that fits
 };
 
-inline constexpr int kIntegerRows = 2;  // of a tile
+inline constexpr int kIntegerRows = 1;  // of a tile
 inline constexpr int kIntegerPanels = 1;
 
 RUSHLIGHT_INLINE Line LoadLine(const uint8_t* p) {
@@ -45,7 +45,8 @@ RUSHLIGHT_INLINE I32x16 SetInteger(int32_t x) {
 }
 RUSHLIGHT_INLINE I32x16 StartNibbles(int32_t sum) { return SetInteger(-8 * sum); }
 RUSHLIGHT_INLINE I32x16 StartBytes(int32_t sum) { return SetInteger(-128 * sum); }
-RUSHLIGHT_INLINE I32x16 DotBytes(I32x16 sum, const Line& w, Quad a) {
+// A function of its own: it is most of the code.
+__attribute__((noinline)) static I32x16 DotBytes(I32x16 sum, const Line& w, Quad a) {
   for (size_t i = 0; i < 16; ++i) {
     int32_t dot = 0;
     for (size_t j = 0; j < 4; ++j) dot += w.byte[4 * i + j] * a.activation[j];

@@ -23,7 +23,9 @@ inline constexpr int kTileRows = 6;
 inline constexpr int kTileVectors = 1;
 
 RUSHLIGHT_INLINE F32x16 Set(float x) { return {_mm256_set1_ps(x), _mm256_set1_ps(x)}; }
-RUSHLIGHT_INLINE F32x16 Load(const float* p) { return {_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)}; }
+RUSHLIGHT_INLINE F32x16 Load(const float* p) {
+  return {_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)};
+}
 RUSHLIGHT_INLINE void Store(float* p, F32x16 x) {
   _mm256_storeu_ps(p, x.low);
   _mm256_storeu_ps(p + 8, x.high);
@@ -61,8 +63,8 @@ RUSHLIGHT_INLINE void Unzip8(const BFloat16* p, __m256* even, __m256* odd) {
 }
 RUSHLIGHT_INLINE void Unzip8(const Float16* p, __m256* even, __m256* odd) {
   const __m256i pairs = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
-  const __m256i order = _mm256_setr_epi8(0, 1, 4, 5, 8, 9, 12, 13, 2, 3, 6, 7, 10, 11, 14, 15, 0, 1, 4, 5,
-                                         8, 9, 12, 13, 2, 3, 6, 7, 10, 11, 14, 15);
+  const __m256i order = _mm256_setr_epi8(0, 1, 4, 5, 8, 9, 12, 13, 2, 3, 6, 7, 10, 11, 14, 15, 0, 1,
+                                         4, 5, 8, 9, 12, 13, 2, 3, 6, 7, 10, 11, 14, 15);
   const __m256i sorted = _mm256_permute4x64_epi64(_mm256_shuffle_epi8(pairs, order), 0xd8);
   *even = _mm256_cvtph_ps(_mm256_castsi256_si128(sorted));
   *odd = _mm256_cvtph_ps(_mm256_extracti128_si256(sorted, 1));

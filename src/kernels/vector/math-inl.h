@@ -9,6 +9,8 @@ namespace rushlight::kernels::RUSHLIGHT_ISA {
 // Added and taken away, it rounds to an integer, which meanwhile lies in the low bits.
 inline constexpr float kRound = 12582912.0f;  // 1.5 * 2^23
 
+inline constexpr float kPlaces[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+
 RUSHLIGHT_INLINE F32x16 Polynomial(F32x16, F32x16 sum) { return sum; }
 // ((sum * x + c) * x + ...): the highest coefficient is the first sum.
 template <class... Rest>

@@ -71,10 +71,18 @@ RUSHLIGHT_INLINE void Unzip(const T* p, F32x16* even, F32x16* odd) {
   F32x16 r;                                        \
   for (int i = 0; i < 4; ++i) r.v[i] = expression; \
   return r
-RUSHLIGHT_INLINE F32x16 operator+(F32x16 a, F32x16 b) { RUSHLIGHT_QUARTERS(vaddq_f32(a.v[i], b.v[i])); }
-RUSHLIGHT_INLINE F32x16 operator-(F32x16 a, F32x16 b) { RUSHLIGHT_QUARTERS(vsubq_f32(a.v[i], b.v[i])); }
-RUSHLIGHT_INLINE F32x16 operator*(F32x16 a, F32x16 b) { RUSHLIGHT_QUARTERS(vmulq_f32(a.v[i], b.v[i])); }
-RUSHLIGHT_INLINE F32x16 operator/(F32x16 a, F32x16 b) { RUSHLIGHT_QUARTERS(vdivq_f32(a.v[i], b.v[i])); }
+RUSHLIGHT_INLINE F32x16 operator+(F32x16 a, F32x16 b) {
+  RUSHLIGHT_QUARTERS(vaddq_f32(a.v[i], b.v[i]));
+}
+RUSHLIGHT_INLINE F32x16 operator-(F32x16 a, F32x16 b) {
+  RUSHLIGHT_QUARTERS(vsubq_f32(a.v[i], b.v[i]));
+}
+RUSHLIGHT_INLINE F32x16 operator*(F32x16 a, F32x16 b) {
+  RUSHLIGHT_QUARTERS(vmulq_f32(a.v[i], b.v[i]));
+}
+RUSHLIGHT_INLINE F32x16 operator/(F32x16 a, F32x16 b) {
+  RUSHLIGHT_QUARTERS(vdivq_f32(a.v[i], b.v[i]));
+}
 RUSHLIGHT_INLINE F32x16 MulAdd(F32x16 a, F32x16 b, F32x16 c) {
   RUSHLIGHT_QUARTERS(vfmaq_f32(c.v[i], a.v[i], b.v[i]));
 }
@@ -85,8 +93,7 @@ RUSHLIGHT_INLINE F32x16 CopySign(F32x16 a, F32x16 b) {
   RUSHLIGHT_QUARTERS(vbslq_f32(vdupq_n_u32(0x80000000u), b.v[i], a.v[i]));
 }
 RUSHLIGHT_INLINE F32x16 ShiftBitsLeft23(F32x16 a) {
-  RUSHLIGHT_QUARTERS(
-      vreinterpretq_f32_u32(vshlq_n_u32(vreinterpretq_u32_f32(a.v[i]), 23)));
+  RUSHLIGHT_QUARTERS(vreinterpretq_f32_u32(vshlq_n_u32(vreinterpretq_u32_f32(a.v[i]), 23)));
 }
 #undef RUSHLIGHT_QUARTERS
 // Not vmaxq: NaN as on the other instruction sets.

@@ -10,6 +10,7 @@
 #include <cstring>
 
 #include "rushlight/half.h"
+#include "src/kernels/vector/target.h"
 
 namespace rushlight::kernels::scalar {
 
@@ -17,7 +18,7 @@ struct F32x16 {
   float lane[16];
 };
 
-inline constexpr int kTileRows = 2;    // of a product: rows x vectors that stay in registers
+inline constexpr int kTileRows = 2;  // of a product: rows x vectors that stay in registers
 inline constexpr int kTileVectors = 1;
 
 inline F32x16 Set(float x) {
@@ -54,16 +55,24 @@ inline void Unzip(const T* p, F32x16* even, F32x16* odd) {
   }
 }
 
-#define RUSHLIGHT_LANES(expression)              \
-  F32x16 r;                                      \
-  for (int i = 0; i < 16; ++i) {                 \
-    r.lane[i] = (expression);                    \
-  }                                              \
+#define RUSHLIGHT_LANES(expression) \
+  F32x16 r;                         \
+  for (int i = 0; i < 16; ++i) {    \
+    r.lane[i] = (expression);       \
+  }                                 \
   return r
-inline F32x16 operator+(const F32x16& a, const F32x16& b) { RUSHLIGHT_LANES(a.lane[i] + b.lane[i]); }
-inline F32x16 operator-(const F32x16& a, const F32x16& b) { RUSHLIGHT_LANES(a.lane[i] - b.lane[i]); }
-inline F32x16 operator*(const F32x16& a, const F32x16& b) { RUSHLIGHT_LANES(a.lane[i] * b.lane[i]); }
-inline F32x16 operator/(const F32x16& a, const F32x16& b) { RUSHLIGHT_LANES(a.lane[i] / b.lane[i]); }
+inline F32x16 operator+(const F32x16& a, const F32x16& b) {
+  RUSHLIGHT_LANES(a.lane[i] + b.lane[i]);
+}
+inline F32x16 operator-(const F32x16& a, const F32x16& b) {
+  RUSHLIGHT_LANES(a.lane[i] - b.lane[i]);
+}
+inline F32x16 operator*(const F32x16& a, const F32x16& b) {
+  RUSHLIGHT_LANES(a.lane[i] * b.lane[i]);
+}
+inline F32x16 operator/(const F32x16& a, const F32x16& b) {
+  RUSHLIGHT_LANES(a.lane[i] / b.lane[i]);
+}
 inline F32x16 MulAdd(const F32x16& a, const F32x16& b, const F32x16& c) {
   RUSHLIGHT_LANES(std::fma(a.lane[i], b.lane[i], c.lane[i]));
 }

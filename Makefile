@@ -37,6 +37,7 @@ test:
 
 claims: setup
 	@tools/setup.sh apt-test
+	@$(MAKE) --no-print-directory $(SMOLLM2)
 	@$(PYTHON) bench/claims.py
 
 size:

@@ -74,6 +74,13 @@ class Tool:
 
 
 CLAIMS = (
+    Tool(
+        "demo",
+        "SmolLM2 answers in the terminal",
+        "names Paris",
+        'build/release/rushlight chat build/models/smollm2-135m-instruct.pte -p "What is the capital of France?" '
+        "| grep Paris",
+    ),
     Script("accuracy"),
     Script("greedy"),
     Tool(
@@ -93,6 +100,25 @@ CLAIMS = (
         "0 findings in 200,000 mutants",
         "cmake --preset asan >/dev/null && cmake --build build/asan --target hostile >/dev/null && "
         "build/asan/tests/hostile/hostile --mutants 200000 --jobs 2",
+    ),
+    Tool(
+        "validator",
+        "branches of the validator that tests take",
+        "95 %",
+        "tests/hostile/coverage.sh",
+    ),
+    Tool(
+        "deleted_checks",
+        "checks of the loader that could be deleted without a test failing",
+        "none",
+        "python tests/hostile/deleted_checks.py",
+    ),
+    Tool("wheel", "the wheel where there is no torch", "runs", "tools/test.sh wheel"),
+    Tool(
+        "install",
+        "projects that know only what is installed, in C++ and C",
+        "build and run",
+        "tools/test.sh install",
     ),
     Tool("size", "bytes of the runtime", "within their budgets", "python tools/size/size.py"),
     Tool("layers", "includes and imports point one way", "no exception", "python tools/check_layers.py"),

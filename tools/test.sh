@@ -4,18 +4,17 @@
 #
 # All tests.  Installs and builds what they need.
 #
-#   tools/test.sh [setup|cpp|python|transformers4|asan|tsan|wheel|install|size|aarch64]...      all by default
+#   tools/test.sh [setup|cpp|python|transformers4|asan|tsan|wheel|install|size|aarch64|fuzz|lint]...      all by default
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 jobs=$(nproc)
 python=$PWD/.venv/bin/python
-ccache=()
 
 configure_and_test() {  # <preset> [target...]: builds and runs the C++ tests
   local preset=$1
   shift
-  cmake --preset "$preset" "${ccache[@]}" >"build/$preset-configure.log" || { cat "build/$preset-configure.log"; return 1; }
+  cmake --preset "$preset" >"build/$preset-configure.log" || { cat "build/$preset-configure.log"; return 1; }
   cmake --build "build/$preset" -j "$jobs" ${1:+--target "$@"}
   ctest --test-dir "build/$preset" --output-on-failure -j "$jobs" ${1:+-R "^($(sed 's/_test//g; s/ /|/g' <<<"$*"))\$"}
 }
@@ -53,11 +52,16 @@ size() { python3 tools/size/size.py; }
 
 aarch64() { tools/test_aarch64.sh; }
 
-[ $# -eq 0 ] && set -- setup cpp python transformers4 asan tsan wheel install size aarch64
+# A few seconds of every fuzz target, with what they found before.
+fuzz() { fuzz/quick_check.sh 5; }
+
+lint() { make --no-print-directory lint; }
+
+[ $# -eq 0 ] && set -- setup lint cpp python transformers4 asan tsan wheel install size aarch64 fuzz
 for step in "$@"; do
   printf '\033[1m==> test: %s\033[0m\n' "$step" >&2
   started=$SECONDS
-  command -v ccache >/dev/null && ccache=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
+  if command -v ccache >/dev/null; then export CMAKE_CXX_COMPILER_LAUNCHER=ccache; fi
   "$step"
   printf '==> test: %s passed in %d s\n' "$step" $((SECONDS - started)) >&2
 done

@@ -56,10 +56,12 @@ def smollm2() -> Iterator[Figure]:
     from real_models import smollm2_path
     from rushlight import _native
     from rushlight.transformers.loading import load_text_model
+    from rushlight.transformers.text_generation import compile_text_generation
 
     model, assets = load_text_model(smollm2_path())
     tokenizer = _native.Tokenizer(assets.tokenizer)
-    program = models.compile_to(models.export_smollm2(model), models.output_path("smollm2.pte"))
+    program = models.output_path("smollm2.pte")
+    compile_text_generation(model, max_context_len=models.CONTEXT, max_seq_len=models.TOKENS).save(program)
     prompts = [tokenizer.encode(text) for text in PROMPTS]
     calls = [(torch.tensor([ids]), torch.arange(len(ids))) for ids in prompts]
     yield compare("our SmolLM2 in stock ExecuTorch: logits", program, calls)

@@ -22,7 +22,7 @@ from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
 from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from rushlight.dialect.extra_decompositions import EXTRA
+from rushlight.dialect.extra_decompositions import extra_decompositions
 from rushlight.dialect.symbolic import GuardError, SizeBuilder, expr_of, is_symbolic, no_new_guards
 
 Table = dict[torch._ops.OpOverload, Callable]
@@ -278,7 +278,7 @@ def replace(node: fx.Node, result) -> None:
 def core_aten_table(extra: Table | None = None, without: Iterable = ()) -> Table:
     """PyTorch's decompositions into core ATen operators, with `extra` ones added."""
     table = dict(torch.export.default_decompositions().items())
-    table.update(EXTRA)
+    table.update(extra_decompositions())
     table.update(extra or {})
     for op in without:
         table.pop(op, None)

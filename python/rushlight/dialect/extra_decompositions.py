@@ -27,13 +27,35 @@ def _fmin(a, b):
     return torch.where(torch.isnan(a), b, torch.where(torch.isnan(b), a, torch.minimum(a, b)))
 
 
+def _grouped_mm(input, weight, offs):  # noqa: A002  (the operator's names)
+    """Transformers' products of experts: input [S, K], of which the rows before offs[0] belong to the first of
+    weight [G, K, N], and so on -> [S, N].  Each row takes its matrix along."""
+    row = torch.arange(input.shape[0], device=input.device)
+    group = (offs.unsqueeze(0) <= row.unsqueeze(1)).sum(1).clamp(max=weight.shape[0] - 1)
+    product = torch.bmm(input.unsqueeze(1), weight.index_select(0, group)).squeeze(1)
+    return torch.where((row < offs[-1]).unsqueeze(1), product, 0.0)
+
+
+def _histc(x, bins=100, min=0, max=0):  # noqa: A002  (the operator's names)
+    """Counts in `bins` equal parts of [min, max]."""
+    if min == max:  # the range is that of the data
+        return NotImplemented
+    x = x.flatten()
+    place = ((x - min) * bins / (max - min)).floor().clamp(max=bins - 1)
+    place = torch.where((x >= min) & (x <= max), place, -1)
+    hits = place.unsqueeze(1) == torch.arange(bins, device=x.device)
+    return hits.sum(0).to(x.dtype)
+
+
 # Not core ATen, and yet without a decomposition by default: stock ExecuTorch has no kernels for them, and
 # programs without delegates run there.
 _STOCK_LACKS = (aten.linalg_vector_norm.default, aten.addmv.default)
 
-EXTRA = {
+_OWN = {
     **get_decompositions(_STOCK_LACKS),
     aten.mkldnn_rnn_layer.default: _lstm_layer,
+    aten.histc.default: _histc,
+    aten.empty_permuted.default: lambda size, _layout, dtype=None, **_: torch.empty(size, dtype=dtype),
     aten.fmax.default: _fmax,
     aten.fmin.default: _fmin,
     aten.__lshift__.Scalar: lambda x, n: torch.bitwise_left_shift(x, n),
@@ -41,3 +63,11 @@ EXTRA = {
     aten.__rshift__.Scalar: lambda x, n: torch.bitwise_right_shift(x, n),
     aten.__rshift__.Tensor: lambda x, n: torch.bitwise_right_shift(x, n),
 }
+
+
+def extra_decompositions() -> dict:
+    """With those of operators that Transformers registers, where it is imported and has them."""
+    table = dict(_OWN)
+    if hasattr(torch.ops.transformers, "grouped_mm_fallback"):
+        table[torch.ops.transformers.grouped_mm_fallback.default] = _grouped_mm
+    return table

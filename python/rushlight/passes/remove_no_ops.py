@@ -36,7 +36,6 @@ _RESHAPES = {
     aten.detach.default,
     aten.expand.default,
     aten.lift_fresh_copy.default,
-    aten.permute.default,
     aten.repeat.default,
     aten.squeeze.default,
     aten.squeeze.dim,

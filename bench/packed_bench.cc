@@ -39,7 +39,7 @@ float Multiply512(size_t times) {
   __m512i all = sum[0];
   RUSHLIGHT_UNROLL
   for (int j = 1; j < 16; ++j) all = _mm512_add_epi32(all, sum[j]);
-  return _mm512_cvtss_f32(_mm512_cvtepi32_ps(all));
+  return static_cast<float>(_mm_cvtsi128_si32(_mm512_castsi512_si128(all)));
 }
 RUSHLIGHT_TARGET_END
 #endif

@@ -17,6 +17,9 @@ inline constexpr size_t kBlockPanels =
     2;  // computed before their epilogue, so that gates are whole
 // Rows whose activations stay in the cache while all panels pass.
 inline constexpr size_t kBlockBytes = 256 * 1024;
+// How far ahead one row fetches its weights: what a memory has under way, and some; a third of a
+// cache. It passes the end, where the next matrix begins.  More rows fetch their next panels.
+inline constexpr size_t kAhead = 16 * 1024;
 
 // Where a tile's weights and activations begin.
 struct Corner {
@@ -175,8 +178,9 @@ void Rows(const IntegerMatmulArgs& args, Corner* c, size_t panel, size_t panels,
 template <PackedFormat kFormat>
 void Matmul(const IntegerMatmulArgs& args) {
   const PackedMatrix& w = args.weight;
-  Corner c{w,       PanelBytes(w), GroupCount(w), args.m == 1 ? 4096 : 2 * PanelBytes(w),
-           nullptr, args.rows};
+  Corner c{
+      w,       PanelBytes(w), GroupCount(w), args.m == 1 ? kAhead : kBlockPanels * PanelBytes(w),
+      nullptr, args.rows};
   const size_t fitting = kBlockBytes / QuantizedStride(w.k) / kIntegerRows * kIntegerRows;
   const size_t rows_at_once = fitting > 0 ? fitting : kIntegerRows;
   for (size_t begin = 0; begin < args.m; begin += rows_at_once) {

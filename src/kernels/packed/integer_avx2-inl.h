@@ -37,6 +37,9 @@ RUSHLIGHT_INLINE Quad LoadQuad(const int8_t* p) {
 RUSHLIGHT_INLINE I32x16 SetInteger(int32_t x) {
   return {_mm256_set1_epi32(x), _mm256_set1_epi32(x)};
 }
+RUSHLIGHT_INLINE I32x16 operator+(I32x16 a, I32x16 b) {
+  return {_mm256_add_epi32(a.low, b.low), _mm256_add_epi32(a.high, b.high)};
+}
 RUSHLIGHT_INLINE F32x16 ToFloat(I32x16 x) {
   return {_mm256_cvtepi32_ps(x.low), _mm256_cvtepi32_ps(x.high)};
 }

@@ -57,6 +57,10 @@ RUSHLIGHT_INLINE I32x16 DotBytes(I32x16 sum, Line w, Quad a) {
 RUSHLIGHT_INLINE I32x16 DotNibbles(I32x16 sum, Line low, Line high, Quad a, Quad b) {
   return DotBytes(DotBytes(sum, low, a), high, b);
 }
+RUSHLIGHT_INLINE I32x16 operator+(I32x16 a, I32x16 b) {
+  for (int i = 0; i < 4; ++i) a.v[i] = vaddq_s32(a.v[i], b.v[i]);
+  return a;
+}
 RUSHLIGHT_INLINE F32x16 ToFloat(I32x16 x) {
   F32x16 r;
   for (int i = 0; i < 4; ++i) r.v[i] = vcvtq_f32_s32(x.v[i]);

@@ -18,14 +18,47 @@ inline constexpr size_t kBlockPanels =
 // Rows whose activations stay in the cache while all panels pass.
 inline constexpr size_t kBlockBytes = 256 * 1024;
 
-// One or two panels and some rows.
+// Where a tile's weights and activations begin.
 struct Corner {
   const PackedMatrix& weight;
   size_t panel_bytes;
   size_t groups;
+  size_t prefetch;  // how far ahead weights are fetched, in bytes
   const uint8_t* panels;
   QuantizedRows rows;
 };
+
+// The dot products of a line.
+template <PackedFormat kFormat, int kRows, int kPanels>
+RUSHLIGHT_INLINE void DotLine(const Corner& c, size_t stride, const uint8_t* codes, const int8_t* a,
+                              I32x16 (&dot)[kRows][kPanels]) {
+  Line low[kPanels], high[kPanels];
+  RUSHLIGHT_UNROLL
+  for (int p = 0; p < kPanels; ++p) {
+    __builtin_prefetch(codes + p * c.panel_bytes + c.prefetch);
+    const Line line = LoadLine(codes + p * c.panel_bytes);
+    if constexpr (kFormat == PackedFormat::kU4) {
+      low[p] = LowNibbles(line);
+      high[p] = HighNibbles(line);
+    } else {
+      low[p] = Bytes(line);
+    }
+  }
+  RUSHLIGHT_UNROLL
+  for (int r = 0; r < kRows; ++r) {
+    const Quad first = LoadQuad(a + r * stride);
+    if constexpr (kFormat == PackedFormat::kU4) {
+      const Quad second = LoadQuad(a + r * stride + 4);
+      RUSHLIGHT_UNROLL
+      for (int p = 0; p < kPanels; ++p) {
+        dot[r][p] = DotNibbles(dot[r][p], low[p], high[p], first, second);
+      }
+    } else {
+      RUSHLIGHT_UNROLL
+      for (int p = 0; p < kPanels; ++p) dot[r][p] = DotBytes(dot[r][p], low[p], first);
+    }
+  }
+}
 
 template <PackedFormat kFormat, int kRows, int kPanels>
 __attribute__((noinline)) void Tile(const Corner& c, float* out) {  // [kRows, kBlockPanels, 16]
@@ -62,33 +95,17 @@ __attribute__((noinline)) void Tile(const Corner& c, float* out) {  // [kRows, k
     }
     const size_t lines = lines_left < group_lines ? lines_left : group_lines;
     lines_left -= lines;
-    for (const uint8_t* end = codes + lines * kLineBytes; codes != end;
-         codes += kLineBytes, a += kInputs) {
-      Line low[kPanels], high[kPanels];
-      RUSHLIGHT_UNROLL
-      for (int p = 0; p < kPanels; ++p) {
-        const Line line = LoadLine(codes + p * c.panel_bytes);
-        if constexpr (kFormat == PackedFormat::kU4) {
-          low[p] = LowNibbles(line);
-          high[p] = HighNibbles(line);
-        } else {
-          low[p] = Bytes(line);
-        }
+    const uint8_t* end = codes + lines * kLineBytes;
+    if constexpr (kRows * kPanels == 1) {  // two chains: one would wait for its last sum
+      I32x16 other[1][1] = {{SetInteger(0)}};
+      for (; codes + kLineBytes < end; codes += 2 * kLineBytes, a += 2 * kInputs) {
+        DotLine<kFormat>(c, stride, codes, a, dot);
+        DotLine<kFormat>(c, stride, codes + kLineBytes, a + kInputs, other);
       }
-      RUSHLIGHT_UNROLL
-      for (int r = 0; r < kRows; ++r) {
-        const Quad first = LoadQuad(a + r * stride);
-        if constexpr (kFormat == PackedFormat::kU4) {
-          const Quad second = LoadQuad(a + r * stride + 4);
-          RUSHLIGHT_UNROLL
-          for (int p = 0; p < kPanels; ++p) {
-            dot[r][p] = DotNibbles(dot[r][p], low[p], high[p], first, second);
-          }
-        } else {
-          RUSHLIGHT_UNROLL
-          for (int p = 0; p < kPanels; ++p) dot[r][p] = DotBytes(dot[r][p], low[p], first);
-        }
-      }
+      dot[0][0] = dot[0][0] + other[0][0];
+    }
+    for (; codes < end; codes += kLineBytes, a += kInputs) {
+      DotLine<kFormat>(c, stride, codes, a, dot);
     }
     RUSHLIGHT_UNROLL
     for (int p = 0; p < kPanels; ++p) {
@@ -125,7 +142,7 @@ __attribute__((noinline)) void Tile(const Corner& c, float* out) {  // [kRows, k
 // kRows rows times `panels` panels, 1 or 2.
 template <PackedFormat kFormat, int kRows>
 void Block(Corner c, size_t panels, float* out) {
-  if (kIntegerPanels == 2 && panels == 2) {
+  if (kRows > 1 && kIntegerPanels == 2 && panels == 2) {
     Tile<kFormat, kRows, kIntegerPanels>(c, out);
     return;
   }
@@ -158,7 +175,8 @@ void Rows(const IntegerMatmulArgs& args, Corner* c, size_t panel, size_t panels,
 template <PackedFormat kFormat>
 void Matmul(const IntegerMatmulArgs& args) {
   const PackedMatrix& w = args.weight;
-  Corner c{w, PanelBytes(w), GroupCount(w), nullptr, args.rows};
+  Corner c{w,       PanelBytes(w), GroupCount(w), args.m == 1 ? 4096 : 2 * PanelBytes(w),
+           nullptr, args.rows};
   const size_t fitting = kBlockBytes / QuantizedStride(w.k) / kIntegerRows * kIntegerRows;
   const size_t rows_at_once = fitting > 0 ? fitting : kIntegerRows;
   for (size_t begin = 0; begin < args.m; begin += rows_at_once) {

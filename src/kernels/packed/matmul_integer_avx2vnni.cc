@@ -20,7 +20,10 @@ RUSHLIGHT_INLINE I32x16 StartNibbles(int32_t sum) { return SetInteger(-8 * sum);
 RUSHLIGHT_INLINE I32x16 StartBytes(int32_t sum) { return SetInteger(-128 * sum); }
 RUSHLIGHT_INLINE Line Bytes(Line x) { return x; }
 RUSHLIGHT_INLINE I32x16 DotBytes(I32x16 sum, Line w, Quad a) {
-  return {_mm256_dpbusd_avx_epi32(sum.low, w.low, a), _mm256_dpbusd_avx_epi32(sum.high, w.high, a)};
+  sum.low = _mm256_dpbusd_avx_epi32(sum.low, w.low, a);
+  sum.high = _mm256_dpbusd_avx_epi32(sum.high, w.high, a);
+  __asm__("" : "+x"(sum.low), "+x"(sum.high));  // in place: GCC 12 would copy them
+  return sum;
 }
 RUSHLIGHT_INLINE I32x16 DotNibbles(I32x16 sum, Line low, Line high, Quad a, Quad b) {
   return DotBytes(DotBytes(sum, low, a), high, b);

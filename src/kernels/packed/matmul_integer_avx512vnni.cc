@@ -20,7 +20,7 @@ struct I32x16 {
   __m512i v;
 };
 
-inline constexpr int kIntegerRows = 6;  // of a tile
+inline constexpr int kIntegerRows = 8;  // of a tile
 inline constexpr int kIntegerPanels = 2;
 
 RUSHLIGHT_INLINE Line LoadLine(const uint8_t* p) { return {_mm512_loadu_si512(p)}; }
@@ -33,10 +33,14 @@ RUSHLIGHT_INLINE Quad LoadQuad(const int8_t* p) {
   return _mm512_set1_epi32(four);
 }
 
-RUSHLIGHT_INLINE I32x16 StartNibbles(int32_t sum) { return {_mm512_set1_epi32(-8 * sum)}; }
-RUSHLIGHT_INLINE I32x16 StartBytes(int32_t sum) { return {_mm512_set1_epi32(-128 * sum)}; }
+RUSHLIGHT_INLINE I32x16 SetInteger(int32_t x) { return {_mm512_set1_epi32(x)}; }
+RUSHLIGHT_INLINE I32x16 operator+(I32x16 a, I32x16 b) { return {_mm512_add_epi32(a.v, b.v)}; }
+RUSHLIGHT_INLINE I32x16 StartNibbles(int32_t sum) { return SetInteger(-8 * sum); }
+RUSHLIGHT_INLINE I32x16 StartBytes(int32_t sum) { return SetInteger(-128 * sum); }
 RUSHLIGHT_INLINE I32x16 DotBytes(I32x16 sum, Line w, Quad a) {
-  return {_mm512_dpbusd_epi32(sum.v, w.v, a)};
+  sum.v = _mm512_dpbusd_epi32(sum.v, w.v, a);
+  __asm__("" : "+v"(sum.v));  // in place: GCC 12 would copy it, and run out of registers
+  return sum;
 }
 RUSHLIGHT_INLINE I32x16 DotNibbles(I32x16 sum, Line low, Line high, Quad a, Quad b) {
   return DotBytes(DotBytes(sum, low, a), high, b);

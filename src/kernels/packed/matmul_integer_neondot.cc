@@ -11,7 +11,7 @@
 #if defined(__clang__)
 RUSHLIGHT_TARGET("dotprod")
 #else
-RUSHLIGHT_TARGET("+dotprod")
+RUSHLIGHT_TARGET("arch=armv8.2-a+dotprod")
 #endif
 namespace rushlight::kernels::neondot {
 

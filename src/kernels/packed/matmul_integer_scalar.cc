@@ -57,6 +57,10 @@ RUSHLIGHT_INLINE I32x16 DotNibbles(const I32x16& sum, const Line& low, const Lin
                                    Quad b) {
   return DotBytes(DotBytes(sum, low, a), high, b);
 }
+RUSHLIGHT_INLINE I32x16 operator+(I32x16 a, const I32x16& b) {
+  for (size_t i = 0; i < 16; ++i) a.lane[i] += b.lane[i];
+  return a;
+}
 RUSHLIGHT_INLINE F32x16 ToFloat(const I32x16& x) {
   F32x16 r;
   for (size_t i = 0; i < 16; ++i) r.lane[i] = static_cast<float>(static_cast<int32_t>(x.lane[i]));

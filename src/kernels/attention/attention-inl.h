@@ -9,7 +9,8 @@
 //   2. scores = rows x keys, sums in registers, one chain over key_size
 //   3. scores become weights e^(score - maximum so far); earlier sums are scaled where it grew
 //   4. sums += weights x values, one chain over positions
-// A row takes only positions that it sees, whatever its neighbours do.
+// A row takes only positions that it sees, whatever its neighbours do.  Keys and values are fetched a
+// block ahead: decode waits for memory.
 
 #include "src/kernels/vector/math-inl.h"
 
@@ -62,8 +63,9 @@ void TransposeKeys(const T* keys, size_t size, size_t count, float* to) {
     for (; dim + kDims <= size; dim += kDims) {
       F32x16 row[16];
       for (size_t j = 0; j < 16; ++j) {
-        row[j] = j < some ? Load(reinterpret_cast<const float*>(keys + (i + j) * size + dim))
-                          : Set(0.0f);
+        const T* key = keys + (i + j) * size + dim;
+        __builtin_prefetch(key + kAttentionBlock * size);
+        row[j] = j < some ? Load(reinterpret_cast<const float*>(key)) : Set(0.0f);
       }
       Transpose(row);
       RUSHLIGHT_UNROLL
@@ -172,6 +174,7 @@ void ValueTile(const float* weights, Range positions, const T* values, size_t si
     F32x16 x[kVectors];
     RUSHLIGHT_UNROLL
     for (int v = 0; v < kVectors; ++v) {
+      __builtin_prefetch(value + 16 * v + kAttentionBlock * size);
       if constexpr (kWhole) {
         x[v] = Load(value + 16 * v);
       } else {

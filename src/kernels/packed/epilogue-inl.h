@@ -4,23 +4,10 @@
 // What becomes of a row's sums.  Included once for each instruction set (RUSHLIGHT_ISA), in its
 // target region.
 
-#include "src/kernels/vector/math-inl.h"
+#include "src/kernels/packed/activate-inl.h"
 
 namespace rushlight::kernels::RUSHLIGHT_ISA {
 namespace {
-
-F32x16 Activate(Activation activation, F32x16 x) {
-  switch (activation) {
-    case Activation::kSilu:
-      return Silu(x);
-    case Activation::kGelu:
-      return GeluErf(x);
-    case Activation::kGeluTanh:
-      return GeluTanh(x);
-    default:
-      return x;
-  }
-}
 
 // Finishes and stores the outputs of `panels` panels, the first of them `panel`, whose sums are
 // [panels, 16].  Requires, with gates: both numbers are even.

@@ -11,21 +11,13 @@
 #include <random>
 #include <vector>
 
-#include "rushlight/platform.h"
 #include "src/kernels/packed/pack.h"
+#include "src/kernels/vector/testing.h"
 
 namespace rushlight::kernels {
 namespace {
 
 constexpr PackedFormat kFormats[] = {PackedFormat::kF32, PackedFormat::kBF16, PackedFormat::kF16};
-
-std::vector<Isa> Isas() {
-  std::vector<Isa> isas;
-  for (size_t i = 0; i < kIsaCount; ++i) {
-    if (CanRun(static_cast<Isa>(i), platform::CpuFeatures())) isas.push_back(static_cast<Isa>(i));
-  }
-  return isas;
-}
 
 // Aligned panels of random weights, and the weights.
 struct Weights {
@@ -65,13 +57,6 @@ struct Weights {
   }
 };
 
-std::vector<float> Random(size_t n, std::mt19937& random) {
-  std::normal_distribution<float> normal;
-  std::vector<float> x(n);
-  for (float& v : x) v = normal(random);
-  return x;
-}
-
 float Activate(Activation activation, double x) {
   switch (activation) {
     case Activation::kSilu:
@@ -87,14 +72,6 @@ float Activate(Activation activation, double x) {
   return static_cast<float>(x);
 }
 
-void ExpectSameBits(const std::vector<float>& a, const std::vector<float>& b) {
-  ASSERT_EQ(a.size(), b.size());
-  for (size_t i = 0; i < a.size(); ++i) {
-    if (std::isnan(a[i]) && std::isnan(b[i])) continue;
-    ASSERT_EQ(std::memcmp(&a[i], &b[i], sizeof a[i]), 0) << i << ": " << a[i] << " " << b[i];
-  }
-}
-
 TEST(MatmulFloat, IsOneChainForEachOutput) {
   std::mt19937 random(1);
   for (const PackedFormat format : kFormats) {
@@ -102,7 +79,7 @@ TEST(MatmulFloat, IsOneChainForEachOutput) {
       for (const size_t m : {1u, 2u, 5u, 13u, 14u, 29u}) {
         const size_t n = 16 * (1 + (m + k) % 6) - k % 16, stride = k + 3;
         const Weights weights(format, n, k, random);
-        const std::vector<float> x = Random(m * stride, random);
+        const std::vector<float> x = RandomFloats(m * stride, random);
         std::vector<float> want(m * n);
         for (size_t r = 0; r < m; ++r) {
           for (size_t c = 0; c < n; ++c) {
@@ -113,7 +90,7 @@ TEST(MatmulFloat, IsOneChainForEachOutput) {
             want[r * n + c] = sum;
           }
         }
-        for (const Isa isa : Isas()) {
+        for (const Isa isa : RunnableIsas()) {
           SCOPED_TRACE(testing::Message() << Info(isa).name << " m " << m << " n " << n << " k "
                                           << k << " format " << static_cast<int>(format));
           std::vector<float> y(m * n, -1);
@@ -139,15 +116,15 @@ TEST(MatmulFloat, FinishesItsSums) {
   std::mt19937 random(2);
   constexpr size_t kK = 24, kN = 96, kM = 15;
   const Weights weights(PackedFormat::kF32, kN, kK, random);
-  const std::vector<float> x = Random(kM * kK, random), bias = Random(kN, random);
-  const std::vector<float> residual = Random(kM * kN, random);
+  const std::vector<float> x = RandomFloats(kM * kK, random), bias = RandomFloats(kN, random);
+  const std::vector<float> residual = RandomFloats(kM * kN, random);
   for (const Activation activation :
        {Activation::kNone, Activation::kSilu, Activation::kGelu, Activation::kGeluTanh}) {
     for (const bool gated : {false, true}) {
       const size_t columns = gated ? kN / 2 - 5 : kN;
       const bool add = activation == Activation::kNone && !gated;
       std::vector<float> first;
-      for (const Isa isa : Isas()) {
+      for (const Isa isa : RunnableIsas()) {
         SCOPED_TRACE(testing::Message() << Info(isa).name << gated << static_cast<int>(activation));
         std::vector<float> y(kM * (columns + 2), -7);
         MatmulOutput out = {y.data(), columns + 2, columns, 0, kN / 16, {}};
@@ -196,18 +173,11 @@ TEST(MatmulFloat, TakesEveryBitPattern) {
   constexpr size_t kK = 9, kN = 40, kM = 7;
   for (const PackedFormat format : kFormats) {
     Weights weights(format, kN, kK, random);
-    std::vector<float> x(kM * kK);
-    for (auto* numbers : {&weights.values, &x}) {
-      for (float& v : *numbers) {
-        const uint32_t bits = random() % 3 == 0 ? 0x7f800000u | (random() & 0x807fffffu)
-                              : random() % 2    ? random() & 0x807fffffu
-                                                : random();
-        std::memcpy(&v, &bits, sizeof v);
-      }
-    }
+    weights.values = HostileFloats(kN * kK, random);
+    const std::vector<float> x = HostileFloats(kM * kK, random);
     weights.Pack(format, kN, kK);
     std::vector<float> first;
-    for (const Isa isa : Isas()) {
+    for (const Isa isa : RunnableIsas()) {
       SCOPED_TRACE(Info(isa).name);
       std::vector<float> y(kM * kN);
       const MatmulOutput out = {y.data(), kN, kN, 0, PanelCount(weights.w), {}};
@@ -224,7 +194,7 @@ TEST(MatmulFloat, IgnoresInfinityTimesPadding) {
   const Weights weights(PackedFormat::kBF16, 3, 5, random);
   std::vector<float> x(6, 1.0f);
   x[5] = std::numeric_limits<float>::infinity();
-  for (const Isa isa : Isas()) {
+  for (const Isa isa : RunnableIsas()) {
     std::vector<float> y(4, -7);
     const MatmulOutput out = {y.data(), 3, 3, 0, 1, {}};
     kFloatMatmul[isa]({weights.w, x.data(), 5, 1, out});

@@ -4,15 +4,12 @@
 // F32x16 as one register of AVX-512 (F, BW, DQ, VL).
 #pragma once
 
-#ifndef __clang__  // GCC 12 warns of what its own header leaves undefined on purpose
-#pragma GCC diagnostic push
+#ifndef __clang__  // GCC 12 warns, to the file's end, of what its own header leaves undefined on
+                   // purpose
 #pragma GCC diagnostic ignored "-Wuninitialized"
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-#include <immintrin.h>
-#pragma GCC diagnostic pop
-#else
-#include <immintrin.h>
 #endif
+#include <immintrin.h>
 
 #include <cstddef>
 #include <cstdint>

@@ -51,4 +51,10 @@ size_t TotalCpus();
 // CPUs that the calling thread may run on, as far as the quota of the process reaches; at least 1.
 size_t UsableCpus();
 
+// What this CPU can do: bits of rushlight/cpu_features.h.
+uint32_t CpuFeatures();
+
+// A setting from outside the program, such as an environment variable; null where there is none.
+const char* Setting(const char* name);
+
 }  // namespace rushlight::platform

@@ -25,5 +25,7 @@ void ZeroPages(void*, size_t) {}
 uint64_t TotalMemory() { return 0; }
 size_t TotalCpus() { return 1; }
 size_t UsableCpus() { return 1; }
+uint32_t CpuFeatures() { return 0; }
+const char* Setting(const char*) { return nullptr; }
 
 }  // namespace rushlight::platform

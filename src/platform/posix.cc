@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -14,11 +15,22 @@
 
 #include <atomic>
 
+#include "rushlight/cpu_features.h"
 #include "rushlight/platform.h"
 #ifdef __linux__
 #include <sched.h>
 
 #include "src/platform/cgroup.h"
+#endif
+
+#if defined(__x86_64__) || defined(__i386__)
+#include <cpuid.h>
+#endif
+#if defined(__linux__) && defined(__x86_64__)
+#include <sys/syscall.h>
+#endif
+#if defined(__linux__) && defined(__aarch64__)
+#include <sys/auxv.h>
 #endif
 
 namespace rushlight::platform {
@@ -148,5 +160,91 @@ size_t UsableCpus() {
   return TotalCpus();
 #endif
 }
+
+const char* Setting(const char* name) { return getenv(name); }
+
+#if defined(__x86_64__) || defined(__i386__)
+
+namespace {
+
+struct CpuId {
+  uint32_t eax = 0, ebx = 0, ecx = 0, edx = 0;
+
+  CpuId(uint32_t leaf, uint32_t subleaf) {
+    __get_cpuid_count(leaf, subleaf, &eax, &ebx, &ecx, &edx);
+  }
+};
+
+constexpr bool Has(uint32_t bits, uint32_t mask) { return (bits & mask) == mask; }
+
+// Tiles are given to a process that asks for them.
+bool AskForTiles() {
+#if defined(__linux__) && defined(__x86_64__)
+  constexpr int kRequestPermission = 0x1023;  // ARCH_REQ_XCOMP_PERM
+  constexpr int kTileData = 18;
+  return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+#else
+  return false;
+#endif
+}
+
+}  // namespace
+
+uint32_t CpuFeatures() {
+  const CpuId basic(1, 0);
+  const CpuId extended(7, 0);
+  const CpuId more(7, 1);
+  if (!Has(basic.ecx, bit_OSXSAVE)) return 0;
+  uint32_t low, high;
+  __asm__("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+  // Registers that the system keeps: xmm and ymm; masks and both parts of zmm; tiles.
+  const bool ymm = Has(low, 0x6);
+  const bool zmm = ymm && Has(low, 0xe0);
+  const bool tiles = zmm && Has(low, 0x60000);
+  uint32_t features = 0;
+  if (ymm && Has(basic.ecx, bit_FMA | bit_F16C) && Has(extended.ebx, bit_AVX2)) {
+    features |= kCpuAvx2;
+    if (Has(more.eax, 1u << 4)) features |= kCpuAvxVnni;
+  }
+  if (zmm && Has(extended.ebx, bit_AVX512F | bit_AVX512BW | bit_AVX512DQ | bit_AVX512VL)) {
+    features |= kCpuAvx512;
+    if (Has(extended.ecx, bit_AVX512VNNI)) features |= kCpuAvx512Vnni;
+    if (Has(more.eax, 1u << 5)) features |= kCpuAvx512Bf16;
+  }
+  constexpr uint32_t kTilesInt8Bf16 = 1u << 24 | 1u << 25 | 1u << 22;
+  if (tiles && Has(extended.edx, kTilesInt8Bf16) && AskForTiles()) features |= kCpuAmx;
+  return features;
+}
+
+#elif defined(__aarch64__) && defined(__linux__)
+
+uint32_t CpuFeatures() {
+  const unsigned long first = getauxval(AT_HWCAP);
+  const unsigned long second = getauxval(AT_HWCAP2);
+  uint32_t features = kCpuNeon;
+  if (first & 1ul << 20) features |= kCpuNeonDot;    // HWCAP_ASIMDDP
+  if (second & 1ul << 13) features |= kCpuNeonI8mm;  // HWCAP2_I8MM
+  if (second & 1ul << 14) features |= kCpuNeonBf16;  // HWCAP2_BF16
+  return features;
+}
+
+#elif defined(__aarch64__)
+
+uint32_t CpuFeatures() {
+  uint32_t features = kCpuNeon;
+#ifdef __ARM_FEATURE_DOTPROD  // what the compiler was told of every CPU it builds for
+  features |= kCpuNeonDot;
+#endif
+#ifdef __ARM_FEATURE_MATMUL_INT8
+  features |= kCpuNeonI8mm;
+#endif
+  return features;
+}
+
+#else
+
+uint32_t CpuFeatures() { return 0; }
+
+#endif
 
 }  // namespace rushlight::platform

@@ -1,0 +1,132 @@
+// Copyright (c) The Rushlight authors.
+// SPDX-License-Identifier: BSD-3-Clause
+
+// Products with float panels, attention and row operations, one thread, as shares of what the
+// machine can do at the same moment.
+//
+//   rows_bench      RUSHLIGHT_ISA caps the instruction set
+
+#include <cstdio>
+#include <cstring>
+#include <vector>
+
+#include "bench/roofline.h"
+#include "rushlight/platform.h"
+#include "src/kernels/attention/attention.h"
+#include "src/kernels/packed/matmul_float.h"
+
+namespace rushlight::kernels {
+namespace {
+
+struct Case {
+  PackedFormat format;
+  const char* name;
+  size_t m, n, k;
+};
+
+void BenchMatmul(Isa isa, const std::vector<float>& memory, const Roofline& roof) {
+  constexpr Case kCases[] = {
+      {PackedFormat::kF32, "f32", 1, 4096, 2048},     {PackedFormat::kBF16, "bf16", 1, 8192, 2048},
+      {PackedFormat::kF16, "f16", 1, 8192, 2048},     {PackedFormat::kF32, "f32", 4, 4096, 2048},
+      {PackedFormat::kF32, "f32", 14, 1536, 576},     {PackedFormat::kF32, "f32", 128, 1536, 576},
+      {PackedFormat::kF32, "f32", 112, 2048, 2048},   {PackedFormat::kBF16, "bf16", 128, 1536, 576},
+      {PackedFormat::kBF16, "bf16", 112, 2048, 2048}, {PackedFormat::kF16, "f16", 112, 2048, 2048},
+  };
+  for (const Case& c : kCases) {
+    PackedMatrix w;
+    w.format = c.format;
+    w.n = c.n;
+    w.k = c.k;
+    const size_t bytes = PackedBytes(w);
+    const size_t copies = c.m == 1 ? memory.size() * 4 / bytes : 1;
+    const size_t stride = c.k + 16;
+    std::vector<float> x(c.m * stride, 0.5f), y(c.m * c.n);
+    const double seconds = Fastest([&] {
+      for (size_t i = 0; i < copies; ++i) {
+        w.panels = reinterpret_cast<const uint8_t*>(memory.data()) + i * bytes;
+        const MatmulOutput out = {y.data(), c.n, c.n, 0, PanelCount(w), {}};
+        kFloatMatmul[isa]({w, x.data(), stride, c.m, out});
+      }
+    });
+    const double gigabytes = copies * bytes * 1e-9 / seconds;
+    const double gflops = copies * 2e-9 * c.m * c.n * c.k / seconds;
+    std::printf("%-5s m %4zu n %5zu k %5zu  %7.1f GFLOPS %5.1f %%  %6.1f GB/s %5.1f %%\n", c.name,
+                c.m, c.n, c.k, gflops, 100 * gflops / roof.gflops, gigabytes,
+                100 * gigabytes / roof.gigabytes);
+  }
+}
+
+// Decode reads caches that lie behind one another in memory, as those of a model's layers.
+void BenchAttention(Isa isa, std::vector<float>* memory, const Roofline& roof) {
+  struct {
+    DType type;
+    size_t m, context, kv_heads, group, size;
+  } constexpr kCases[] = {
+      {DType::kFloat32, 1, 1024, 3, 3, 64},   {DType::kBFloat16, 1, 1024, 3, 3, 64},
+      {DType::kFloat16, 1, 1024, 3, 3, 64},   {DType::kFloat32, 1, 1024, 8, 4, 64},
+      {DType::kBFloat16, 1, 1024, 8, 4, 64},  {DType::kBFloat16, 1, 1024, 8, 2, 128},
+      {DType::kFloat32, 1, 1024, 8, 1, 64},   {DType::kFloat32, 512, 512, 3, 3, 64},
+      {DType::kBFloat16, 512, 512, 3, 3, 64}, {DType::kFloat32, 128, 1024, 8, 4, 128},
+  };
+  for (const auto& c : kCases) {
+    KvCache cache = {c.type, nullptr, nullptr, c.kv_heads, c.context, c.size, c.size};
+    const size_t bytes = c.kv_heads * c.context * c.size * ElementSize(c.type);
+    const size_t caches = c.m == 1 ? memory->size() * 4 / (2 * bytes) : 1;
+    const size_t width = c.kv_heads * c.group * c.size;
+    std::vector<float> q(c.m * width, 0.5f), out(c.m * width), scratch(AttentionScratch(cache));
+    const double seconds = Fastest([&] {
+      for (size_t i = 0; i < caches; ++i) {
+        cache.keys = reinterpret_cast<uint8_t*>(memory->data()) + 2 * i * bytes;
+        cache.values = static_cast<uint8_t*>(cache.keys) + bytes;
+        AttentionArgs args = {cache,
+                              q.data(),
+                              width,
+                              out.data(),
+                              width,
+                              c.m,
+                              c.kv_heads * c.group,
+                              c.context,
+                              c.context - c.m,
+                              true,
+                              0,
+                              0.125f,
+                              0,
+                              nullptr,
+                              nullptr,
+                              0,
+                              0,
+                              0,
+                              scratch.data()};
+        args.end = AttentionItems(args);
+        kAttention[isa](args);
+      }
+    });
+    // Of the last m positions the later ones are seen by few rows.
+    const double seen = c.m * (c.context - (c.m - 1) * 0.5);
+    const double gflops = caches * 4e-9 * seen * width / seconds;
+    const double gigabytes = caches * 2e-9 * bytes / seconds;
+    std::printf(
+        "attention %-8s m %3zu at %4zu  heads %zu x %zu x %3zu  %6.1f GFLOPS %5.1f %%  "
+        "%6.1f GB/s %5.1f %%\n",
+        DTypeName(c.type), c.m, c.context, c.kv_heads, c.group, c.size, gflops,
+        100 * gflops / roof.gflops, gigabytes, 100 * gigabytes / roof.gigabytes);
+  }
+}
+
+}  // namespace
+}  // namespace rushlight::kernels
+
+int main() {
+  using namespace rushlight;
+  using namespace rushlight::kernels;
+  const Isa isa = ChooseIsa(platform::CpuFeatures(), platform::Setting("RUSHLIGHT_ISA"));
+  std::vector<float> memory(size_t{64} << 20, 0.01f);  // 256 MB: more than caches
+  const Roofline roof = MeasureRoofline(isa, memory.data(), memory.size());
+  std::printf("%s: %.1f GFLOPS in registers, %.1f GB/s read\n", Info(isa).name, roof.gflops,
+              roof.gigabytes);
+  BenchMatmul(isa, memory, roof);
+  BenchAttention(isa, &memory, roof);
+  const Roofline after = MeasureRoofline(isa, memory.data(), memory.size());
+  std::printf("after: %.1f GFLOPS, %.1f GB/s\n", after.gflops, after.gigabytes);
+  return 0;
+}

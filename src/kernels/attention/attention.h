@@ -1,0 +1,92 @@
+// Copyright (c) The Rushlight authors.
+// SPDX-License-Identifier: BSD-3-Clause
+
+// Attention of query rows over a cache of keys and values: decode is one row, prefill is many.
+//
+//   out = softmax(cap(scale * q k^T) + mask) v
+//
+// The query heads that share a key-value head are done together, so that keys and values are read
+// once.  Positions are taken in blocks of 64 from position 0 on, with an online softmax, and each
+// output is one chain of the same operations: rows, heads and threads do not show in a result, and
+// all instruction sets agree bit for bit.
+#pragma once
+
+#include <cstddef>
+
+#include "rushlight/dtype.h"
+#include "src/kernels/isa.h"
+
+namespace rushlight::kernels {
+
+// One layer's keys and values; owns nothing.
+struct KvCache {
+  DType type;         // kFloat32, kBFloat16 or kFloat16
+  void* keys;         // [kv_heads, capacity, key_size]
+  void* values;       // [kv_heads, capacity, value_size]
+  size_t kv_heads;    //
+  size_t capacity;    // positions
+  size_t key_size;    // of a head; multiples of 16 (of 32 in half precision) are fast
+  size_t value_size;  // of a head; multiples of 16 are fast
+};
+
+struct AppendArgs {
+  KvCache cache;
+  size_t position;      // of the first row.  Requires: position + m <= cache.capacity
+  size_t m;             // rows
+  const float* keys;    // [m, kv_heads, key_size]
+  size_t keys_stride;   // of rows, in elements
+  const float* values;  // [m, kv_heads, value_size]
+  size_t values_stride;
+  size_t begin, end;  // key-value heads to write, end <= cache.kv_heads
+};
+
+// Writes rows into the cache in its type, rounded to nearest, ties to even.
+void AppendToCache(const AppendArgs& args);
+
+struct AttentionArgs {
+  KvCache cache;
+  const float* q;     // [m, heads, key_size]
+  size_t q_stride;    // of rows, in elements
+  float* out;         // [m, heads, value_size]
+  size_t out_stride;  // of rows, in elements
+  size_t m;           // query rows
+  size_t heads;       // of queries.  Requires: a multiple of cache.kv_heads
+  // Row i is at position first_position + i and sees the positions before `length` that are
+  // not behind its own (if causal) and of these the last `window` (unless 0).
+  // Requires: length <= cache.capacity; window == 0 unless causal.
+  size_t length;
+  size_t first_position;
+  bool causal;
+  size_t window;
+  float scale;
+  float soft_cap;      // scores become cap * tanh(score / cap), unless 0
+  const float* sinks;  // [heads]: scores of nothing, which take their share of the sum; or null
+  const float* mask;   // [m, length], added to the scores; or null
+  size_t mask_stride;  // of rows, in elements
+  // Which of the AttentionItems to compute.
+  size_t begin, end;
+  float* scratch;  // AttentionScratch(cache) floats, for this call alone
+};
+
+inline constexpr size_t kAttentionBlock = 64;  // positions
+inline constexpr size_t kAttentionRows = 42;   // query rows, of all heads that share keys, at once
+
+// The pieces that threads can take: a key-value head for some of the rows.
+constexpr size_t AttentionItems(const AttentionArgs& args) {
+  const size_t rows = args.m * (args.heads / args.cache.kv_heads);
+  return args.cache.kv_heads * ((rows + kAttentionRows - 1) / kAttentionRows);
+}
+
+// Values of a head as they are summed up: in whole vectors.
+constexpr size_t PaddedValueSize(const KvCache& cache) { return (cache.value_size + 15) / 16 * 16; }
+
+constexpr size_t AttentionScratch(const KvCache& cache) {
+  return cache.key_size * (kAttentionBlock + kAttentionRows) +
+         kAttentionRows * (kAttentionBlock + PaddedValueSize(cache));
+}
+
+// A row that sees nothing, or scores of minus infinity alone, is 0.
+using Attention = void (*)(const AttentionArgs& args);
+extern const PerIsa<Attention> kAttention;
+
+}  // namespace rushlight::kernels

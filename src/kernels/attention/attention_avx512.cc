@@ -1,0 +1,14 @@
+// Copyright (c) The Rushlight authors.
+// SPDX-License-Identifier: BSD-3-Clause
+
+#if defined(__x86_64__)
+
+#include "src/kernels/attention/attention.h"
+#include "src/kernels/vector/avx512.h"
+
+#define RUSHLIGHT_ISA avx512
+RUSHLIGHT_TARGET_AVX512
+#include "src/kernels/attention/attention-inl.h"
+RUSHLIGHT_TARGET_END
+
+#endif

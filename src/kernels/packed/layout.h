@@ -1,0 +1,99 @@
+// Copyright (c) The Rushlight authors.
+// SPDX-License-Identifier: BSD-3-Clause
+
+// How packed weights lie in a file (docs/rfc/cpu_delegate.md): a matrix [n outputs, k inputs] as
+// panels of 16 outputs, a panel as lines of 64 bytes.
+//
+//   f32         16 outputs x 1 input a line
+//   bf16, f16   16 outputs x 2 inputs, the two of an output side by side
+//   u8          16 outputs x 4 inputs: value = scale * (code - 128) + minimum
+//   u4          16 outputs x 8 inputs: byte 4 * output + i holds input i in its low nibble and
+//               input i + 4 in its high one: value = scale * (code - 8) + minimum
+//
+// The inputs of an integer matrix are cut into groups, each with a scale for every output.  Two
+// groups share a header: a line with 16 bf16 scales for either, then, if there are minimums, a line
+// with those; behind it the lines of the first group, then of the second.  Where the number of
+// groups is odd the second half of the last header is unused.
+//
+// What pads n and k has the value zero.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace rushlight::kernels {
+
+enum class PackedFormat : uint8_t { kF32, kBF16, kF16, kU8, kU4 };
+
+inline constexpr size_t kPanelOutputs = 16;
+inline constexpr size_t kLineBytes = 64;
+// Groups are multiples of it, but for one that is the whole row.
+inline constexpr size_t kGroupUnit = 16;
+// The dot product of a longer group may not fit 32 bits.
+inline constexpr size_t kMaxGroup = size_t{1} << 17;
+
+// Owns nothing.
+struct PackedMatrix {
+  PackedFormat format = PackedFormat::kF32;
+  bool has_minimum = false;         // integers only
+  size_t n = 0;                     // outputs
+  size_t k = 0;                     // inputs
+  size_t group = 0;                 // inputs of a group, k for the whole row; unused for floats
+  const uint8_t* panels = nullptr;  // PackedBytes(*this), 64-byte aligned
+};
+
+constexpr bool IsInteger(PackedFormat format) { return format >= PackedFormat::kU8; }
+
+constexpr size_t InputsPerLine(PackedFormat format) {
+  constexpr size_t kInputs[] = {1, 2, 2, 4, 8};
+  return kInputs[static_cast<size_t>(format)];
+}
+
+// Requires: y > 0.
+constexpr size_t DivideUp(size_t x, size_t y) { return x / y + (x % y != 0); }
+
+constexpr size_t PanelCount(const PackedMatrix& w) { return DivideUp(w.n, kPanelOutputs); }
+
+// Requires (as all below): IsValid(w).
+constexpr size_t GroupCount(const PackedMatrix& w) {
+  return IsInteger(w.format) ? DivideUp(w.k, w.group) : 0;
+}
+// Lines of codes of a group; the last group may have fewer.
+constexpr size_t LinesPerGroup(const PackedMatrix& w) {
+  return DivideUp(w.group, InputsPerLine(w.format));
+}
+constexpr size_t HeaderLines(const PackedMatrix& w) { return w.has_minimum ? 2 : 1; }
+constexpr size_t PanelLines(const PackedMatrix& w) {
+  return DivideUp(w.k, InputsPerLine(w.format)) + DivideUp(GroupCount(w), 2) * HeaderLines(w);
+}
+constexpr size_t PanelBytes(const PackedMatrix& w) { return PanelLines(w) * kLineBytes; }
+
+// Where in a panel a group's header begins: its 16 scales.  Its minimums lie a line behind them.
+constexpr size_t ScaleOffset(const PackedMatrix& w, size_t group) {
+  return group / 2 * (HeaderLines(w) + 2 * LinesPerGroup(w)) * kLineBytes +
+         group % 2 * (kLineBytes / 2);
+}
+// Where in a panel a group's first line of codes is.
+constexpr size_t CodesOffset(const PackedMatrix& w, size_t group) {
+  return (group / 2 * (HeaderLines(w) + 2 * LinesPerGroup(w)) + HeaderLines(w) +
+          group % 2 * LinesPerGroup(w)) *
+         kLineBytes;
+}
+
+// Whether there can be such a matrix: for numbers that come from a file.  Says nothing about
+// panels.
+constexpr bool IsValid(const PackedMatrix& w) {
+  if (w.format > PackedFormat::kU4 || w.n == 0 || w.k == 0) return false;
+  if (!IsInteger(w.format)) return !w.has_minimum && w.k <= SIZE_MAX / kLineBytes;
+  if (w.group == 0 || w.group > w.k || w.group > kMaxGroup) return false;
+  if (w.group != w.k && w.group % kGroupUnit != 0) return false;
+  return w.k <= SIZE_MAX / kLineBytes / 4;  // a line for every input, and headers: more than needed
+}
+
+// Bytes of all panels; 0 if there can be no such matrix in memory.
+constexpr size_t PackedBytes(const PackedMatrix& w) {
+  if (!IsValid(w) || PanelCount(w) > SIZE_MAX / PanelBytes(w)) return 0;
+  return PanelCount(w) * PanelBytes(w);
+}
+
+}  // namespace rushlight::kernels

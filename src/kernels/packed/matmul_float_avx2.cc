@@ -1,0 +1,14 @@
+// Copyright (c) The Rushlight authors.
+// SPDX-License-Identifier: BSD-3-Clause
+
+#if defined(__x86_64__)
+
+#include "src/kernels/packed/matmul_float.h"
+#include "src/kernels/vector/avx2.h"
+
+#define RUSHLIGHT_ISA avx2
+RUSHLIGHT_TARGET_AVX2
+#include "src/kernels/packed/matmul_float-inl.h"
+RUSHLIGHT_TARGET_END
+
+#endif

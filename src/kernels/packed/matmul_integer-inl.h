@@ -1,0 +1,255 @@
+// Copyright (c) The Rushlight authors.
+// SPDX-License-Identifier: BSD-3-Clause
+
+// Products of quantized rows with u4 and u8 panels, and the quantization of rows.  Included once
+// for each instruction set (RUSHLIGHT_ISA), in its target region, behind the vectors it is made of.
+//
+// A tile is some rows times some panels.  The dot products of a group are exact in 32 bits,
+// whatever their order; then they are scaled and added to the tile's floats.  Weights are read as
+// they lie: what is nibbles is taken apart in registers, once for all rows of a tile.
+
+#include "src/kernels/packed/epilogue-inl.h"
+
+namespace rushlight::kernels::RUSHLIGHT_ISA {
+namespace {
+
+inline constexpr size_t kBlockPanels =
+    2;  // computed before their epilogue, so that gates are whole
+// Rows whose activations stay in the cache while all panels pass.
+inline constexpr size_t kBlockBytes = 256 * 1024;
+// How far ahead one row fetches its weights: what a memory has under way, and some; a third of a
+// cache. It passes the end, where the next matrix begins.  More rows fetch their next panels.
+inline constexpr size_t kAhead = 16 * 1024;
+
+// Where a tile's weights and activations begin.
+struct Corner {
+  const PackedMatrix& weight;
+  size_t panel_bytes;
+  size_t groups;
+  size_t prefetch;  // how far ahead weights are fetched, in bytes
+  const uint8_t* panels;
+  QuantizedRows rows;
+};
+
+// The dot products of a line.
+template <PackedFormat kFormat, int kRows, int kPanels>
+RUSHLIGHT_INLINE void DotLine(const Corner& c, size_t stride, const uint8_t* codes, const int8_t* a,
+                              I32x16 (&dot)[kRows][kPanels]) {
+  Line low[kPanels], high[kPanels];
+  RUSHLIGHT_UNROLL
+  for (int p = 0; p < kPanels; ++p) {
+    __builtin_prefetch(codes + p * c.panel_bytes + c.prefetch);
+    const Line line = LoadLine(codes + p * c.panel_bytes);
+    if constexpr (kFormat == PackedFormat::kU4) {
+      low[p] = LowNibbles(line);
+      high[p] = HighNibbles(line);
+    } else {
+      low[p] = Bytes(line);
+    }
+  }
+  RUSHLIGHT_UNROLL
+  for (int r = 0; r < kRows; ++r) {
+    const Quad first = LoadQuad(a + r * stride);
+    if constexpr (kFormat == PackedFormat::kU4) {
+      const Quad second = LoadQuad(a + r * stride + 4);
+      RUSHLIGHT_UNROLL
+      for (int p = 0; p < kPanels; ++p) {
+        dot[r][p] = DotNibbles(dot[r][p], low[p], high[p], first, second);
+      }
+    } else {
+      RUSHLIGHT_UNROLL
+      for (int p = 0; p < kPanels; ++p) dot[r][p] = DotBytes(dot[r][p], low[p], first);
+    }
+  }
+}
+
+template <PackedFormat kFormat, int kRows, int kPanels>
+__attribute__((noinline)) void Tile(const Corner& c, float* out) {  // [kRows, kBlockPanels, 16]
+  constexpr size_t kInputs = InputsPerLine(kFormat);
+  const size_t stride = QuantizedStride(c.weight.k);
+  const size_t header_bytes = HeaderLines(c.weight) * kLineBytes;
+  const size_t group_lines = LinesPerGroup(c.weight);
+  size_t lines_left = DivideUp(c.weight.k, kInputs);
+  const int8_t* a = c.rows.values;
+  const uint8_t* header = c.panels;
+  const uint8_t* codes = c.panels;
+
+  F32x16 sum[kRows][kPanels];
+  RUSHLIGHT_UNROLL
+  for (int r = 0; r < kRows; ++r) {
+    RUSHLIGHT_UNROLL
+    for (int p = 0; p < kPanels; ++p) sum[r][p] = Set(0.0f);
+  }
+  for (size_t group = 0; group < c.groups; ++group) {
+    if (group % 2 == 0) {
+      header = codes;
+      codes += header_bytes;
+    } else {
+      header += kLineBytes / 2;
+    }
+    I32x16 dot[kRows][kPanels];
+    RUSHLIGHT_UNROLL
+    for (int r = 0; r < kRows; ++r) {
+      const int32_t row_sum = c.rows.sums[r * c.groups + group];
+      RUSHLIGHT_UNROLL
+      for (int p = 0; p < kPanels; ++p) {
+        dot[r][p] = kFormat == PackedFormat::kU4 ? StartNibbles(row_sum) : StartBytes(row_sum);
+      }
+    }
+    const size_t lines = lines_left < group_lines ? lines_left : group_lines;
+    lines_left -= lines;
+    const uint8_t* end = codes + lines * kLineBytes;
+    if constexpr (kRows * kPanels == 1) {  // two chains: one would wait for its last sum
+      I32x16 other[1][1] = {{SetInteger(0)}};
+      for (; codes + kLineBytes < end; codes += 2 * kLineBytes, a += 2 * kInputs) {
+        DotLine<kFormat>(c, stride, codes, a, dot);
+        DotLine<kFormat>(c, stride, codes + kLineBytes, a + kInputs, other);
+      }
+      dot[0][0] = dot[0][0] + other[0][0];
+    }
+    for (; codes < end; codes += kLineBytes, a += kInputs) {
+      DotLine<kFormat>(c, stride, codes, a, dot);
+    }
+    RUSHLIGHT_UNROLL
+    for (int p = 0; p < kPanels; ++p) {
+      const F32x16 scale = Load(reinterpret_cast<const BFloat16*>(header + p * c.panel_bytes));
+      RUSHLIGHT_UNROLL
+      for (int r = 0; r < kRows; ++r) {
+        const F32x16 row_scale = Set(c.rows.scales[r * c.groups + group]);
+        sum[r][p] = MulAdd(ToFloat(dot[r][p]), scale * row_scale, sum[r][p]);
+      }
+    }
+    if (c.weight.has_minimum) {
+      RUSHLIGHT_UNROLL
+      for (int p = 0; p < kPanels; ++p) {
+        const F32x16 minimum =
+            Load(reinterpret_cast<const BFloat16*>(header + kLineBytes + p * c.panel_bytes));
+        RUSHLIGHT_UNROLL
+        for (int r = 0; r < kRows; ++r) {
+          const size_t at = r * c.groups + group;
+          const float total = c.rows.scales[at] * static_cast<float>(c.rows.sums[at]);
+          sum[r][p] = MulAdd(minimum, Set(total), sum[r][p]);
+        }
+      }
+    }
+  }
+  RUSHLIGHT_UNROLL
+  for (int r = 0; r < kRows; ++r) {
+    RUSHLIGHT_UNROLL
+    for (int p = 0; p < kPanels; ++p) {
+      Store(out + (r * kBlockPanels + p) * kPanelOutputs, sum[r][p]);
+    }
+  }
+}
+
+// kRows rows times `panels` panels, 1 or 2.
+template <PackedFormat kFormat, int kRows>
+void Block(Corner c, size_t panels, float* out) {
+  if (kRows > 1 && kIntegerPanels == 2 && panels == 2) {
+    Tile<kFormat, kRows, kIntegerPanels>(c, out);
+    return;
+  }
+  for (size_t p = 0; p < panels; ++p) {
+    Tile<kFormat, kRows, 1>(c, out + p * kPanelOutputs);
+    c.panels += c.panel_bytes;
+  }
+}
+
+// Rows are taken as many at a time as a tile has, the rest in halves.
+template <PackedFormat kFormat, int kRows>
+void Rows(const IntegerMatmulArgs& args, Corner* c, size_t panel, size_t panels, size_t* row,
+          size_t end) {
+  for (; *row + kRows <= end; *row += kRows) {
+    alignas(64) float sums[kRows * kBlockPanels * kPanelOutputs];
+    c->rows.values = args.rows.values + *row * QuantizedStride(args.weight.k);
+    c->rows.scales = args.rows.scales + *row * c->groups;
+    c->rows.sums = args.rows.sums + *row * c->groups;
+    Block<kFormat, kRows>(*c, panels, sums);
+    for (size_t r = 0; r < kRows; ++r) {
+      Finish(args.out, *row + r, panel, panels, sums + r * kBlockPanels * kPanelOutputs);
+    }
+  }
+  if constexpr (kRows > 1) {
+    constexpr int kLess = kRows > 4 ? 4 : kRows / 2;
+    Rows<kFormat, kLess>(args, c, panel, panels, row, end);
+  }
+}
+
+template <PackedFormat kFormat>
+void Matmul(const IntegerMatmulArgs& args) {
+  const PackedMatrix& w = args.weight;
+  Corner c{
+      w,       PanelBytes(w), GroupCount(w), args.m == 1 ? kAhead : kBlockPanels * PanelBytes(w),
+      nullptr, args.rows};
+  const size_t fitting = kBlockBytes / QuantizedStride(w.k) / kIntegerRows * kIntegerRows;
+  const size_t rows_at_once = fitting > 0 ? fitting : kIntegerRows;
+  for (size_t begin = 0; begin < args.m; begin += rows_at_once) {
+    const size_t end = args.m - begin < rows_at_once ? args.m : begin + rows_at_once;
+    for (size_t panel = args.out.begin; panel < args.out.end; panel += kBlockPanels) {
+      const size_t left = args.out.end - panel;
+      c.panels = w.panels + panel * c.panel_bytes;
+      size_t row = begin;
+      Rows<kFormat, kIntegerRows>(args, &c, panel, left < kBlockPanels ? left : kBlockPanels, &row,
+                                  end);
+    }
+  }
+}
+
+// The largest magnitude of n numbers; NaN if one is not finite.
+float LargestMagnitude(const float* x, size_t n) {
+  F32x16 largest = Set(0.0f);
+  F32x16 finite = Set(0.0f);  // or NaN
+  for (size_t i = 0; i < n; i += 16) {
+    const F32x16 v = n - i < 16 ? LoadFirst(x + i, n - i) : Load(x + i);
+    largest = Max(largest, Abs(v));
+    finite = MulAdd(v, Set(0.0f), finite);
+  }
+  return MaxLane(largest) + Sum(finite);
+}
+
+// Bytes of n numbers, and their sum.
+int32_t QuantizeGroup(const float* x, size_t n, float scale_inverse, int8_t* values) {
+  const F32x16 factor = Set(scale_inverse);
+  F32x16 sum = Set(0.0f);  // of integers: exact
+  for (size_t i = 0; i < n; i += 16) {
+    const F32x16 v = n - i < 16 ? LoadFirst(x + i, n - i) : Load(x + i);
+    // Rounded once, and then in the low bits.
+    const F32x16 rounded = MulAdd(v, factor, Set(kRound));
+    StoreLowBytes(values + i, rounded);
+    sum = sum + (rounded - Set(kRound));
+  }
+  return static_cast<int32_t>(Sum(sum));
+}
+
+}  // namespace
+
+void QuantizeRows(const QuantizeArgs& q) {
+  const size_t groups = DivideUp(q.k, q.group);
+  const size_t stride = QuantizedStride(q.k);
+  for (size_t row = 0; row < q.m; ++row) {
+    const float* x = q.x + row * q.stride;
+    int8_t* values = q.values + row * stride;
+    float largest = q.row_scale ? LargestMagnitude(x, q.k) : 0.0f;
+    for (size_t group = 0; group < groups; ++group) {
+      const size_t begin = group * q.group;
+      const size_t n = q.k - begin < q.group ? q.k - begin : q.group;
+      if (!q.row_scale) largest = LargestMagnitude(x + begin, n);
+      float scale = largest / 127.0f;
+      int32_t sum = 0;
+      if (largest >= kSmallestMagnitude) {
+        sum = QuantizeGroup(x + begin, n, 127.0f / largest, values + begin);
+      } else {  // NaN too
+        std::memset(values + begin, 0, n);
+        if (largest < kSmallestMagnitude) scale = 0.0f;
+      }
+      q.scales[row * groups + group] = scale;
+      q.sums[row * groups + group] = sum;
+    }
+    std::memset(values + q.k, 0, stride - q.k);
+  }
+}
+
+void MatmulU4(const IntegerMatmulArgs& args) { Matmul<PackedFormat::kU4>(args); }
+void MatmulU8(const IntegerMatmulArgs& args) { Matmul<PackedFormat::kU8>(args); }
+
+}  // namespace rushlight::kernels::RUSHLIGHT_ISA

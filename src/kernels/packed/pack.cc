@@ -1,0 +1,152 @@
+// Copyright (c) The Rushlight authors.
+// SPDX-License-Identifier: BSD-3-Clause
+
+#include "src/kernels/packed/pack.h"
+
+#include <cstring>
+
+namespace rushlight::kernels {
+
+namespace {
+
+// Where in the panels the code of (row, input) is.
+struct Place {
+  size_t byte;
+  unsigned shift;  // of a nibble
+};
+Place CodePlace(const PackedMatrix& w, size_t row, size_t input) {
+  const size_t group = input / w.group;
+  const size_t in_group = input % w.group;
+  const size_t per_line = InputsPerLine(w.format);
+  const size_t in_line = in_group % per_line;
+  const size_t line = row / kPanelOutputs * PanelBytes(w) + CodesOffset(w, group) +
+                      in_group / per_line * kLineBytes;
+  return {line + row % kPanelOutputs * 4 + in_line % 4, in_line < 4 ? 0u : 4u};
+}
+
+// Where in the panels the scale of (row, group) is; the minimum is a line behind it.
+size_t ScalePlace(const PackedMatrix& w, size_t row, size_t group) {
+  return row / kPanelOutputs * PanelBytes(w) + ScaleOffset(w, group) +
+         row % kPanelOutputs * sizeof(BFloat16);
+}
+
+int8_t LoadCode(const PackedMatrix& w, size_t row, size_t input) {
+  const Place place = CodePlace(w, row, input);
+  const int byte = w.panels[place.byte];
+  return static_cast<int8_t>(w.format == PackedFormat::kU4 ? (byte >> place.shift & 15) - 8
+                                                           : byte - 128);
+}
+
+BFloat16 LoadScale(const PackedMatrix& w, size_t place) {
+  BFloat16 scale;
+  std::memcpy(&scale, w.panels + place, sizeof scale);
+  return scale;
+}
+
+size_t FloatBytes(PackedFormat format) { return format == PackedFormat::kF32 ? 4 : 2; }
+
+// Where in the panels a float is.
+size_t FloatPlace(const PackedMatrix& w, size_t row, size_t input) {
+  const size_t per_line = InputsPerLine(w.format);
+  return row / kPanelOutputs * PanelBytes(w) + input / per_line * kLineBytes +
+         (row % kPanelOutputs * per_line + input % per_line) * FloatBytes(w.format);
+}
+
+// Lines of codes whose values are all zero, and empty headers.
+void Clear(const PackedMatrix& w, uint8_t* panels) {
+  const size_t pair_lines = HeaderLines(w) + 2 * LinesPerGroup(w);
+  const uint8_t zero = w.format == PackedFormat::kU4 ? 0x88 : 0x80;
+  for (size_t panel = 0; panel < PanelCount(w); ++panel) {
+    for (size_t line = 0; line < PanelLines(w); ++line) {
+      std::memset(panels, line % pair_lines < HeaderLines(w) ? 0 : zero, kLineBytes);
+      panels += kLineBytes;
+    }
+  }
+}
+
+}  // namespace
+
+void PackIntegers(const PackedMatrix& w, const ConstIntegerRows& rows, uint8_t* panels) {
+  Clear(w, panels);
+  const size_t groups = GroupCount(w);
+  for (size_t row = 0; row < w.n; ++row) {
+    for (size_t input = 0; input < w.k; ++input) {
+      const Place place = CodePlace(w, row, input);
+      // Adding the zero point to a signed number turns over its highest bit.
+      const auto code = static_cast<uint8_t>(rows.codes[row * w.k + input]);
+      if (w.format == PackedFormat::kU4) {
+        panels[place.byte] = static_cast<uint8_t>((panels[place.byte] & (0xf0 >> place.shift)) |
+                                                  ((code ^ 8) & 15) << place.shift);
+      } else {
+        panels[place.byte] = code ^ 128;
+      }
+    }
+    for (size_t group = 0; group < groups; ++group) {
+      const size_t place = ScalePlace(w, row, group);
+      std::memcpy(panels + place, &rows.scales[row * groups + group], sizeof(BFloat16));
+      if (w.has_minimum) {
+        std::memcpy(panels + place + kLineBytes, &rows.minimums[row * groups + group],
+                    sizeof(BFloat16));
+      }
+    }
+  }
+}
+
+void UnpackIntegers(const PackedMatrix& w, const MutableIntegerRows& rows) {
+  const size_t groups = GroupCount(w);
+  for (size_t row = 0; row < w.n; ++row) {
+    for (size_t input = 0; input < w.k; ++input) {
+      rows.codes[row * w.k + input] = LoadCode(w, row, input);
+    }
+    for (size_t group = 0; group < groups; ++group) {
+      const size_t place = ScalePlace(w, row, group);
+      rows.scales[row * groups + group] = LoadScale(w, place);
+      if (w.has_minimum) {
+        rows.minimums[row * groups + group] = LoadScale(w, place + kLineBytes);
+      }
+    }
+  }
+}
+
+void PackFloats(const PackedMatrix& w, const void* rows, uint8_t* panels) {
+  std::memset(panels, 0, PackedBytes(w));
+  const size_t bytes = FloatBytes(w.format);
+  const auto* from = static_cast<const uint8_t*>(rows);
+  for (size_t row = 0; row < w.n; ++row) {
+    for (size_t input = 0; input < w.k; ++input, from += bytes) {
+      std::memcpy(panels + FloatPlace(w, row, input), from, bytes);
+    }
+  }
+}
+
+void UnpackFloats(const PackedMatrix& w, void* rows) {
+  const size_t bytes = FloatBytes(w.format);
+  auto* to = static_cast<uint8_t*>(rows);
+  for (size_t row = 0; row < w.n; ++row) {
+    for (size_t input = 0; input < w.k; ++input, to += bytes) {
+      std::memcpy(to, w.panels + FloatPlace(w, row, input), bytes);
+    }
+  }
+}
+
+void DequantizeRow(const PackedMatrix& w, size_t row, float* values) {
+  for (size_t input = 0; input < w.k; ++input) {
+    if (IsInteger(w.format)) {
+      const size_t place = ScalePlace(w, row, input / w.group);
+      const float minimum = w.has_minimum ? LoadScale(w, place + kLineBytes) : 0.0f;
+      values[input] = LoadScale(w, place) * LoadCode(w, row, input) + minimum;
+    } else if (w.format == PackedFormat::kF32) {
+      std::memcpy(&values[input], w.panels + FloatPlace(w, row, input), sizeof(float));
+    } else {
+      uint16_t bits;
+      std::memcpy(&bits, w.panels + FloatPlace(w, row, input), sizeof bits);
+      BFloat16 bf16;
+      Float16 f16;
+      bf16.bits = f16.bits = bits;
+      values[input] =
+          w.format == PackedFormat::kBF16 ? static_cast<float>(bf16) : static_cast<float>(f16);
+    }
+  }
+}
+
+}  // namespace rushlight::kernels

@@ -1,0 +1,12 @@
+// Copyright (c) The Rushlight authors.
+// SPDX-License-Identifier: BSD-3-Clause
+
+#if defined(__aarch64__)
+
+#include "src/kernels/rows/rows.h"
+#include "src/kernels/vector/neon.h"
+
+#define RUSHLIGHT_ISA neon
+#include "src/kernels/rows/rows-inl.h"
+
+#endif

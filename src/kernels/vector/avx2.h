@@ -1,0 +1,158 @@
+// Copyright (c) The Rushlight authors.
+// SPDX-License-Identifier: BSD-3-Clause
+
+// F32x16 as two registers of AVX2 (with FMA and F16C).
+#pragma once
+
+#include <immintrin.h>
+
+#include <cstddef>
+#include <cstdint>
+
+#include "rushlight/half.h"
+#include "src/kernels/vector/target.h"
+
+RUSHLIGHT_TARGET_AVX2
+namespace rushlight::kernels::avx2 {
+
+struct F32x16 {
+  __m256 low, high;
+};
+
+inline constexpr int kTileRows = 6;
+inline constexpr int kTileVectors = 1;
+
+RUSHLIGHT_INLINE F32x16 Set(float x) { return {_mm256_set1_ps(x), _mm256_set1_ps(x)}; }
+RUSHLIGHT_INLINE F32x16 Load(const float* p) {
+  return {_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)};
+}
+RUSHLIGHT_INLINE void Store(float* p, F32x16 x) {
+  _mm256_storeu_ps(p, x.low);
+  _mm256_storeu_ps(p + 8, x.high);
+}
+// All ones in the lanes before n, which may be negative.
+RUSHLIGHT_INLINE __m256i First(int n) {
+  return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+RUSHLIGHT_INLINE F32x16 LoadFirst(const float* p, size_t n, float fill = 0) {
+  const __m256i low = First(static_cast<int>(n)), high = First(static_cast<int>(n) - 8);
+  const __m256 rest = _mm256_set1_ps(fill);
+  return {_mm256_blendv_ps(rest, _mm256_maskload_ps(p, low), _mm256_castsi256_ps(low)),
+          _mm256_blendv_ps(rest, _mm256_maskload_ps(p + 8, high), _mm256_castsi256_ps(high))};
+}
+RUSHLIGHT_INLINE void StoreFirst(float* p, F32x16 x, size_t n) {
+  _mm256_maskstore_ps(p, First(static_cast<int>(n)), x.low);
+  _mm256_maskstore_ps(p + 8, First(static_cast<int>(n) - 8), x.high);
+}
+
+RUSHLIGHT_INLINE __m256 Widen(const BFloat16* p) {
+  const __m128i h = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+  return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(h), 16));
+}
+RUSHLIGHT_INLINE __m256 Widen(const Float16* p) {
+  return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+}
+template <class T>  // BFloat16, Float16
+RUSHLIGHT_INLINE F32x16 Load(const T* p) {
+  return {Widen(p), Widen(p + 8)};
+}
+RUSHLIGHT_INLINE void Unzip8(const BFloat16* p, __m256* even, __m256* odd) {
+  const __m256i pairs = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+  *even = _mm256_castsi256_ps(_mm256_slli_epi32(pairs, 16));
+  *odd = _mm256_castsi256_ps(_mm256_and_si256(pairs, _mm256_set1_epi32(-65536)));
+}
+RUSHLIGHT_INLINE void Unzip8(const Float16* p, __m256* even, __m256* odd) {
+  const __m256i pairs = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+  const __m256i order = _mm256_setr_epi8(0, 1, 4, 5, 8, 9, 12, 13, 2, 3, 6, 7, 10, 11, 14, 15, 0, 1,
+                                         4, 5, 8, 9, 12, 13, 2, 3, 6, 7, 10, 11, 14, 15);
+  const __m256i sorted = _mm256_permute4x64_epi64(_mm256_shuffle_epi8(pairs, order), 0xd8);
+  *even = _mm256_cvtph_ps(_mm256_castsi256_si128(sorted));
+  *odd = _mm256_cvtph_ps(_mm256_extracti128_si256(sorted, 1));
+}
+template <class T>
+RUSHLIGHT_INLINE void Unzip(const T* p, F32x16* even, F32x16* odd) {
+  Unzip8(p, &even->low, &odd->low);
+  Unzip8(p + 16, &even->high, &odd->high);
+}
+
+RUSHLIGHT_INLINE F32x16 operator+(F32x16 a, F32x16 b) {
+  return {_mm256_add_ps(a.low, b.low), _mm256_add_ps(a.high, b.high)};
+}
+RUSHLIGHT_INLINE F32x16 operator-(F32x16 a, F32x16 b) {
+  return {_mm256_sub_ps(a.low, b.low), _mm256_sub_ps(a.high, b.high)};
+}
+RUSHLIGHT_INLINE F32x16 operator*(F32x16 a, F32x16 b) {
+  return {_mm256_mul_ps(a.low, b.low), _mm256_mul_ps(a.high, b.high)};
+}
+RUSHLIGHT_INLINE F32x16 operator/(F32x16 a, F32x16 b) {
+  return {_mm256_div_ps(a.low, b.low), _mm256_div_ps(a.high, b.high)};
+}
+RUSHLIGHT_INLINE F32x16 MulAdd(F32x16 a, F32x16 b, F32x16 c) {
+  return {_mm256_fmadd_ps(a.low, b.low, c.low), _mm256_fmadd_ps(a.high, b.high, c.high)};
+}
+RUSHLIGHT_INLINE F32x16 Max(F32x16 a, F32x16 b) {
+  return {_mm256_max_ps(a.low, b.low), _mm256_max_ps(a.high, b.high)};
+}
+RUSHLIGHT_INLINE F32x16 Min(F32x16 a, F32x16 b) {
+  return {_mm256_min_ps(a.low, b.low), _mm256_min_ps(a.high, b.high)};
+}
+RUSHLIGHT_INLINE F32x16 SelectLess(F32x16 a, F32x16 b, F32x16 x, F32x16 y) {
+  return {_mm256_blendv_ps(y.low, x.low, _mm256_cmp_ps(a.low, b.low, _CMP_LT_OQ)),
+          _mm256_blendv_ps(y.high, x.high, _mm256_cmp_ps(a.high, b.high, _CMP_LT_OQ))};
+}
+RUSHLIGHT_INLINE __m256 CopySign8(__m256 a, __m256 b) {
+  const __m256 sign = _mm256_set1_ps(-0.0f);
+  return _mm256_or_ps(_mm256_andnot_ps(sign, a), _mm256_and_ps(sign, b));
+}
+RUSHLIGHT_INLINE F32x16 CopySign(F32x16 a, F32x16 b) {
+  return {CopySign8(a.low, b.low), CopySign8(a.high, b.high)};
+}
+RUSHLIGHT_INLINE F32x16 ShiftBitsLeft23(F32x16 a) {
+  return {_mm256_castsi256_ps(_mm256_slli_epi32(_mm256_castps_si256(a.low), 23)),
+          _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_castps_si256(a.high), 23))};
+}
+
+RUSHLIGHT_INLINE float Sum(F32x16 a) {
+  const __m256 x = _mm256_add_ps(a.low, a.high);
+  const __m128 y = _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
+  const __m128 z = _mm_add_ps(y, _mm_movehl_ps(y, y));
+  return _mm_cvtss_f32(_mm_add_ss(z, _mm_movehdup_ps(z)));
+}
+RUSHLIGHT_INLINE float MaxLane(F32x16 a) {
+  const __m256 x = _mm256_max_ps(a.low, a.high);
+  const __m128 y = _mm_max_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
+  const __m128 z = _mm_max_ps(y, _mm_movehl_ps(y, y));
+  return _mm_cvtss_f32(_mm_max_ss(z, _mm_movehdup_ps(z)));
+}
+RUSHLIGHT_INLINE void Transpose8(__m256 (&row)[8]) {
+  __m256 t[8], u[8];
+  for (int i = 0; i < 8; i += 2) {
+    t[i] = _mm256_unpacklo_ps(row[i], row[i + 1]);
+    t[i + 1] = _mm256_unpackhi_ps(row[i], row[i + 1]);
+  }
+  for (int i = 0; i < 8; i += 4) {
+    for (int j = 0; j < 2; ++j) {
+      u[i + 2 * j] = _mm256_shuffle_ps(t[i + j], t[i + j + 2], 0x44);
+      u[i + 2 * j + 1] = _mm256_shuffle_ps(t[i + j], t[i + j + 2], 0xee);
+    }
+  }
+  for (int i = 0; i < 4; ++i) {
+    row[i] = _mm256_permute2f128_ps(u[i], u[4 + i], 0x20);
+    row[4 + i] = _mm256_permute2f128_ps(u[i], u[4 + i], 0x31);
+  }
+}
+// Four blocks of 8 x 8; those off the diagonal change places.
+RUSHLIGHT_INLINE void Transpose(F32x16 (&row)[16]) {
+  __m256 block[2][2][8];
+  for (int i = 0; i < 16; ++i) {
+    block[i / 8][0][i % 8] = row[i].low;
+    block[i / 8][1][i % 8] = row[i].high;
+  }
+  for (auto& half : block) {
+    for (auto& b : half) Transpose8(b);
+  }
+  for (int i = 0; i < 16; ++i) row[i] = {block[0][i / 8][i % 8], block[1][i / 8][i % 8]};
+}
+
+}  // namespace rushlight::kernels::avx2
+RUSHLIGHT_TARGET_END

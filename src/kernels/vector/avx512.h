@@ -1,0 +1,119 @@
+// Copyright (c) The Rushlight authors.
+// SPDX-License-Identifier: BSD-3-Clause
+
+// F32x16 as one register of AVX-512 (F, BW, DQ, VL).
+#pragma once
+
+#ifndef __clang__  // GCC 12 warns, to the file's end, of what its own header leaves undefined on
+                   // purpose
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
+#include <immintrin.h>
+
+#include <cstddef>
+#include <cstdint>
+
+#include "rushlight/half.h"
+#include "src/kernels/vector/target.h"
+
+RUSHLIGHT_TARGET_AVX512
+namespace rushlight::kernels::avx512 {
+
+struct F32x16 {
+  __m512 v;
+};
+
+inline constexpr int kTileRows = 14;
+inline constexpr int kTileVectors = 2;
+
+RUSHLIGHT_INLINE F32x16 Set(float x) { return {_mm512_set1_ps(x)}; }
+RUSHLIGHT_INLINE F32x16 Load(const float* p) { return {_mm512_loadu_ps(p)}; }
+RUSHLIGHT_INLINE __mmask16 First(size_t n) { return static_cast<__mmask16>((1u << n) - 1); }
+RUSHLIGHT_INLINE F32x16 LoadFirst(const float* p, size_t n, float fill = 0) {
+  return {_mm512_mask_loadu_ps(_mm512_set1_ps(fill), First(n), p)};
+}
+RUSHLIGHT_INLINE void Store(float* p, F32x16 x) { _mm512_storeu_ps(p, x.v); }
+RUSHLIGHT_INLINE void StoreFirst(float* p, F32x16 x, size_t n) {
+  _mm512_mask_storeu_ps(p, First(n), x.v);
+}
+
+RUSHLIGHT_INLINE F32x16 Load(const BFloat16* p) {
+  const __m256i h = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+  return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(h), 16))};
+}
+RUSHLIGHT_INLINE F32x16 Load(const Float16* p) {
+  return {_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)))};
+}
+RUSHLIGHT_INLINE void Unzip(const BFloat16* p, F32x16* even, F32x16* odd) {
+  const __m512i line = _mm512_loadu_si512(p);
+  even->v = _mm512_castsi512_ps(_mm512_slli_epi32(line, 16));
+  odd->v = _mm512_castsi512_ps(_mm512_and_si512(line, _mm512_set1_epi32(-65536)));
+}
+RUSHLIGHT_INLINE void Unzip(const Float16* p, F32x16* even, F32x16* odd) {
+  const __m512i line = _mm512_loadu_si512(p);
+  even->v = _mm512_cvtph_ps(_mm512_cvtepi32_epi16(line));
+  odd->v = _mm512_cvtph_ps(_mm512_cvtepi32_epi16(_mm512_srli_epi32(line, 16)));
+}
+
+RUSHLIGHT_INLINE F32x16 operator+(F32x16 a, F32x16 b) { return {_mm512_add_ps(a.v, b.v)}; }
+RUSHLIGHT_INLINE F32x16 operator-(F32x16 a, F32x16 b) { return {_mm512_sub_ps(a.v, b.v)}; }
+RUSHLIGHT_INLINE F32x16 operator*(F32x16 a, F32x16 b) { return {_mm512_mul_ps(a.v, b.v)}; }
+RUSHLIGHT_INLINE F32x16 operator/(F32x16 a, F32x16 b) { return {_mm512_div_ps(a.v, b.v)}; }
+RUSHLIGHT_INLINE F32x16 MulAdd(F32x16 a, F32x16 b, F32x16 c) {
+  return {_mm512_fmadd_ps(a.v, b.v, c.v)};
+}
+RUSHLIGHT_INLINE F32x16 Max(F32x16 a, F32x16 b) { return {_mm512_max_ps(a.v, b.v)}; }
+RUSHLIGHT_INLINE F32x16 Min(F32x16 a, F32x16 b) { return {_mm512_min_ps(a.v, b.v)}; }
+RUSHLIGHT_INLINE F32x16 SelectLess(F32x16 a, F32x16 b, F32x16 x, F32x16 y) {
+  return {_mm512_mask_blend_ps(_mm512_cmp_ps_mask(a.v, b.v, _CMP_LT_OQ), y.v, x.v)};
+}
+RUSHLIGHT_INLINE F32x16 CopySign(F32x16 a, F32x16 b) {
+  const __m512 sign = _mm512_set1_ps(-0.0f);
+  return {_mm512_or_ps(_mm512_andnot_ps(sign, a.v), _mm512_and_ps(sign, b.v))};
+}
+RUSHLIGHT_INLINE F32x16 ShiftBitsLeft23(F32x16 a) {
+  return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_castps_si512(a.v), 23))};
+}
+
+RUSHLIGHT_INLINE float Sum(F32x16 a) {
+  const __m256 x = _mm256_add_ps(_mm512_castps512_ps256(a.v), _mm512_extractf32x8_ps(a.v, 1));
+  const __m128 y = _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
+  const __m128 z = _mm_add_ps(y, _mm_movehl_ps(y, y));
+  return _mm_cvtss_f32(_mm_add_ss(z, _mm_movehdup_ps(z)));
+}
+RUSHLIGHT_INLINE float MaxLane(F32x16 a) {
+  const __m256 x = _mm256_max_ps(_mm512_castps512_ps256(a.v), _mm512_extractf32x8_ps(a.v, 1));
+  const __m128 y = _mm_max_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
+  const __m128 z = _mm_max_ps(y, _mm_movehl_ps(y, y));
+  return _mm_cvtss_f32(_mm_max_ss(z, _mm_movehdup_ps(z)));
+}
+// Pairs of rows, pairs of pairs, then the 4 x 4 blocks among the registers.
+RUSHLIGHT_INLINE void Transpose(F32x16 (&row)[16]) {
+  __m512 t[16], u[16];
+  for (int i = 0; i < 16; i += 2) {
+    t[i] = _mm512_unpacklo_ps(row[i].v, row[i + 1].v);
+    t[i + 1] = _mm512_unpackhi_ps(row[i].v, row[i + 1].v);
+  }
+  for (int i = 0; i < 16; i += 4) {
+    for (int j = 0; j < 2; ++j) {
+      const __m512d a = _mm512_castps_pd(t[i + j]);
+      const __m512d b = _mm512_castps_pd(t[i + j + 2]);
+      u[i + 2 * j] = _mm512_castpd_ps(_mm512_unpacklo_pd(a, b));
+      u[i + 2 * j + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(a, b));
+    }
+  }
+  for (int i = 0; i < 4; ++i) {  // u[4 * block + i] holds columns i, i + 4, i + 8, i + 12
+    const __m512 a = _mm512_shuffle_f32x4(u[i], u[4 + i], 0x44);
+    const __m512 b = _mm512_shuffle_f32x4(u[i], u[4 + i], 0xee);
+    const __m512 c = _mm512_shuffle_f32x4(u[8 + i], u[12 + i], 0x44);
+    const __m512 d = _mm512_shuffle_f32x4(u[8 + i], u[12 + i], 0xee);
+    row[i].v = _mm512_shuffle_f32x4(a, c, 0x88);
+    row[4 + i].v = _mm512_shuffle_f32x4(a, c, 0xdd);
+    row[8 + i].v = _mm512_shuffle_f32x4(b, d, 0x88);
+    row[12 + i].v = _mm512_shuffle_f32x4(b, d, 0xdd);
+  }
+}
+
+}  // namespace rushlight::kernels::avx512
+RUSHLIGHT_TARGET_END

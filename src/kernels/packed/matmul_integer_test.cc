@@ -14,7 +14,7 @@
 
 #include "src/kernels/packed/matmul.h"
 #include "src/kernels/packed/pack.h"
-#include "src/kernels/vector/testing.h"
+#include "src/kernels/vector/kernel_test.h"
 
 namespace rushlight::kernels {
 namespace {

@@ -14,6 +14,7 @@
 #include "rushlight/platform.h"
 #include "src/kernels/attention/attention.h"
 #include "src/kernels/packed/matmul_float.h"
+#include "src/kernels/rows/rows.h"
 
 namespace rushlight::kernels {
 namespace {
@@ -113,6 +114,28 @@ void BenchAttention(Isa isa, std::vector<float>* memory, const Roofline& roof) {
   }
 }
 
+// In the cache, as rows are when they come from a product.
+void BenchRows(Isa isa) {
+  const RowKernels& k = *kRowKernels[isa];
+  constexpr size_t kN = 2048, kTimes = 100;
+  std::vector<float> x(kN), y(kN, 0.5f), out(kN);
+  for (size_t i = 0; i < kN; ++i) x[i] = static_cast<float>(i % 37) * 0.1f - 1;
+  const auto report = [](const char* name, double seconds) {
+    std::printf("row %-10s %6.2f ns for 16\n", name, seconds / kTimes / (kN / 16) * 1e9);
+  };
+#define RUSHLIGHT_ROW(name, call)                    \
+  report(name, Fastest([&] {                         \
+           for (size_t i = 0; i < kTimes; ++i) call; \
+         }))
+  RUSHLIGHT_ROW("rms_norm", k.rms_norm(x.data(), y.data(), 1e-5f, kN, out.data()));
+  RUSHLIGHT_ROW("silu", k.gate(Activation::kSilu, x.data(), y.data(), kN, out.data()));
+  RUSHLIGHT_ROW("gelu", k.gate(Activation::kGelu, x.data(), y.data(), kN, out.data()));
+  RUSHLIGHT_ROW("gelu_tanh", k.gate(Activation::kGeluTanh, x.data(), y.data(), kN, out.data()));
+  RUSHLIGHT_ROW("softmax", k.softmax(x.data(), 1, 0, kN, out.data()));
+  RUSHLIGHT_ROW("argmax", sink = static_cast<float>(k.argmax(x.data(), kN)));
+#undef RUSHLIGHT_ROW
+}
+
 }  // namespace
 }  // namespace rushlight::kernels
 
@@ -126,6 +149,7 @@ int main() {
               roof.gigabytes);
   BenchMatmul(isa, memory, roof);
   BenchAttention(isa, &memory, roof);
+  BenchRows(isa);
   const Roofline after = MeasureRoofline(isa, memory.data(), memory.size());
   std::printf("after: %.1f GFLOPS, %.1f GB/s\n", after.gflops, after.gigabytes);
   return 0;

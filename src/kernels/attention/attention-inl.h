@@ -9,8 +9,8 @@
 //   2. scores = rows x keys, sums in registers, one chain over key_size
 //   3. scores become weights e^(score - maximum so far); earlier sums are scaled where it grew
 //   4. sums += weights x values, one chain over positions
-// A row takes only positions that it sees, whatever its neighbours do.  Keys and values are fetched a
-// block ahead: decode waits for memory.
+// A row takes only positions that it sees, whatever its neighbours do.  Keys and values are fetched
+// a block ahead: decode waits for memory.
 
 #include "src/kernels/vector/math-inl.h"
 

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "rushlight/half.h"
-#include "src/kernels/vector/testing.h"
+#include "src/kernels/vector/kernel_test.h"
 
 namespace rushlight::kernels {
 namespace {

@@ -45,8 +45,16 @@ struct PackedMatrix {
 constexpr bool IsInteger(PackedFormat format) { return format >= PackedFormat::kU8; }
 
 constexpr size_t InputsPerLine(PackedFormat format) {
-  constexpr size_t kInputs[] = {1, 2, 2, 4, 8};
-  return kInputs[static_cast<size_t>(format)];
+  switch (format) {
+    case PackedFormat::kF32:
+      return 1;
+    case PackedFormat::kU8:
+      return 4;
+    case PackedFormat::kU4:
+      return 8;
+    default:
+      return 2;
+  }
 }
 
 // Requires: y > 0.

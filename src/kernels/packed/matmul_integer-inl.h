@@ -13,16 +13,16 @@
 namespace rushlight::kernels::RUSHLIGHT_ISA {
 namespace {
 
-inline constexpr size_t kBlockPanels =
-    2;  // computed before their epilogue, so that gates are whole
+// Panels before an epilogue, so that gates and what they gate are together.
+inline constexpr size_t kBlockPanels = 2;
 // Rows whose activations stay in the cache while all panels pass.
 inline constexpr size_t kBlockBytes = 256 * 1024;
-// How far ahead one row fetches its weights: what a memory has under way, and some; a third of a
-// cache. It passes the end, where the next matrix begins.  More rows fetch their next panels.
+// How far ahead one row fetches its weights: more than a memory has under way, less than a cache
+// holds.  It passes the end, where the next matrix begins.  More rows fetch their next panels.
 inline constexpr size_t kAhead = 16 * 1024;
 
 // Where a tile's weights and activations begin.
-struct Corner {
+struct TileArgs {
   const PackedMatrix& weight;
   size_t panel_bytes;
   size_t groups;
@@ -33,8 +33,8 @@ struct Corner {
 
 // The dot products of a line.
 template <PackedFormat kFormat, int kRows, int kPanels>
-RUSHLIGHT_INLINE void DotLine(const Corner& c, size_t stride, const uint8_t* codes, const int8_t* a,
-                              I32x16 (&dot)[kRows][kPanels]) {
+RUSHLIGHT_INLINE void DotLine(const TileArgs& c, size_t stride, const uint8_t* codes,
+                              const int8_t* a, I32x16 (&dot)[kRows][kPanels]) {
   Line low[kPanels], high[kPanels];
   RUSHLIGHT_UNROLL
   for (int p = 0; p < kPanels; ++p) {
@@ -64,11 +64,11 @@ RUSHLIGHT_INLINE void DotLine(const Corner& c, size_t stride, const uint8_t* cod
 }
 
 template <PackedFormat kFormat, int kRows, int kPanels>
-__attribute__((noinline)) void Tile(const Corner& c, float* out) {  // [kRows, kBlockPanels, 16]
+__attribute__((noinline)) void Tile(const TileArgs& c, float* out /*[kRows, kBlockPanels, 16]*/) {
   constexpr size_t kInputs = InputsPerLine(kFormat);
   const size_t stride = QuantizedStride(c.weight.k);
   const size_t header_bytes = HeaderLines(c.weight) * kLineBytes;
-  const size_t group_lines = LinesPerGroup(c.weight);
+  const size_t group_lines = DivideUp(c.weight.group, kInputs);
   size_t lines_left = DivideUp(c.weight.k, kInputs);
   const int8_t* a = c.rows.values;
   const uint8_t* header = c.panels;
@@ -142,12 +142,14 @@ __attribute__((noinline)) void Tile(const Corner& c, float* out) {  // [kRows, k
   }
 }
 
-// kRows rows times `panels` panels, 1 or 2.
+// kRows rows times `panels` panels, kBlockPanels or fewer.
 template <PackedFormat kFormat, int kRows>
-void Block(Corner c, size_t panels, float* out) {
-  if (kRows > 1 && kIntegerPanels == 2 && panels == 2) {
-    Tile<kFormat, kRows, kIntegerPanels>(c, out);
-    return;
+void Block(TileArgs c, size_t panels, float* out) {
+  if constexpr (kRows > 1 && kIntegerPanels == kBlockPanels) {  // one row is one stream of weights
+    if (panels == kBlockPanels) {
+      Tile<kFormat, kRows, kIntegerPanels>(c, out);
+      return;
+    }
   }
   for (size_t p = 0; p < panels; ++p) {
     Tile<kFormat, kRows, 1>(c, out + p * kPanelOutputs);
@@ -157,7 +159,7 @@ void Block(Corner c, size_t panels, float* out) {
 
 // Rows are taken as many at a time as a tile has, the rest in halves.
 template <PackedFormat kFormat, int kRows>
-void Rows(const IntegerMatmulArgs& args, Corner* c, size_t panel, size_t panels, size_t* row,
+void Rows(const IntegerMatmulArgs& args, TileArgs* c, size_t panel, size_t panels, size_t* row,
           size_t end) {
   for (; *row + kRows <= end; *row += kRows) {
     alignas(64) float sums[kRows * kBlockPanels * kPanelOutputs];
@@ -178,7 +180,7 @@ void Rows(const IntegerMatmulArgs& args, Corner* c, size_t panel, size_t panels,
 template <PackedFormat kFormat>
 void Matmul(const IntegerMatmulArgs& args) {
   const PackedMatrix& w = args.weight;
-  Corner c{
+  TileArgs c{
       w,       PanelBytes(w), GroupCount(w), args.m == 1 ? kAhead : kBlockPanels * PanelBytes(w),
       nullptr, args.rows};
   const size_t fitting = kBlockBytes / QuantizedStride(w.k) / kIntegerRows * kIntegerRows;

@@ -20,7 +20,7 @@ struct I32x16 {
 };
 
 inline constexpr int kIntegerRows = 1;  // of a tile
-inline constexpr int kIntegerPanels = 1;
+inline constexpr size_t kIntegerPanels = 1;
 
 RUSHLIGHT_INLINE Line LoadLine(const uint8_t* p) {
   Line x;

@@ -12,21 +12,12 @@
 #include <string>
 #include <vector>
 
-#include "rushlight/platform.h"
 #include "src/kernels/packed/matmul.h"
 #include "src/kernels/packed/pack.h"
+#include "src/kernels/vector/kernel_test.h"
 
 namespace rushlight::kernels {
 namespace {
-
-std::vector<Isa> RunnableIsas() {
-  std::vector<Isa> isas;
-  for (size_t i = 0; i < kIsaCount; ++i) {
-    const auto isa = static_cast<Isa>(i);
-    if (CanRun(isa, platform::CpuFeatures())) isas.push_back(isa);
-  }
-  return isas;
-}
 
 // A product with all that it points to.
 struct Case {

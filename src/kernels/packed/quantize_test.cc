@@ -12,8 +12,8 @@
 #include <random>
 #include <vector>
 
-#include "rushlight/platform.h"
 #include "src/kernels/packed/matmul.h"
+#include "src/kernels/vector/kernel_test.h"
 
 namespace rushlight::kernels {
 namespace {
@@ -33,14 +33,6 @@ struct Quantized {
         {x.data(), k, m, k, group, row_scale, values.data(), scales.data(), sums.data()});
   }
 };
-
-std::vector<Isa> RunnableIsas() {
-  std::vector<Isa> isas;
-  for (size_t i = 0; i < kIsaCount; ++i) {
-    if (CanRun(static_cast<Isa>(i), platform::CpuFeatures())) isas.push_back(static_cast<Isa>(i));
-  }
-  return isas;
-}
 
 TEST(Quantize, ByHand) {
   std::vector<float> x(20, 0.0f);

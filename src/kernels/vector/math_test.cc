@@ -7,8 +7,8 @@
 #include <cstring>
 #include <vector>
 
+#include "src/kernels/vector/kernel_test.h"
 #include "src/kernels/vector/scalar.h"
-#include "src/kernels/vector/testing.h"
 #if defined(__x86_64__)
 #include "src/kernels/vector/avx2.h"
 #include "src/kernels/vector/avx512.h"

@@ -14,7 +14,9 @@ RUSHLIGHT_TARGET_AVX2
 namespace rushlight::kernels::avx2 {
 
 RUSHLIGHT_INLINE __m256i AddPairs(__m256i sum, __m256i words) {
-  return _mm256_add_epi32(sum, _mm256_madd_epi16(words, _mm256_set1_epi16(1)));
+  sum = _mm256_add_epi32(sum, _mm256_madd_epi16(words, _mm256_set1_epi16(1)));
+  __asm__("" : "+x"(sum));  // in place: GCC 12 would copy it, and run out of registers
+  return sum;
 }
 
 RUSHLIGHT_INLINE I32x16 StartNibbles(int32_t sum) { return SetInteger(-8 * sum); }

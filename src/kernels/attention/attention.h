@@ -20,10 +20,10 @@ namespace rushlight::kernels {
 
 // One layer's keys and values; owns nothing.
 struct KvCache {
-  DType type;         // kFloat32, kBFloat16 or kFloat16
-  void* keys;         // [kv_heads, capacity, key_size]
-  void* values;       // [kv_heads, capacity, value_size]
-  size_t kv_heads;    //
+  DType type;    // kFloat32, kBFloat16 or kFloat16
+  void* keys;    // [kv_heads, capacity, key_size]
+  void* values;  // [kv_heads, capacity, value_size]
+  size_t kv_heads;
   size_t capacity;    // positions
   size_t key_size;    // of a head; multiples of 16 (of 32 in half precision) are fast
   size_t value_size;  // of a head; multiples of 16 are fast

@@ -73,7 +73,9 @@ inline F32x16 operator*(const F32x16& a, const F32x16& b) {
 inline F32x16 operator/(const F32x16& a, const F32x16& b) {
   RUSHLIGHT_LANES(a.lane[i] / b.lane[i]);
 }
-inline F32x16 MulAdd(const F32x16& a, const F32x16& b, const F32x16& c) {
+// Not inlined: sixteen calls where there is no instruction for it.
+[[maybe_unused]] __attribute__((noinline)) static F32x16 MulAdd(const F32x16& a, const F32x16& b,
+                                                                const F32x16& c) {
   RUSHLIGHT_LANES(std::fma(a.lane[i], b.lane[i], c.lane[i]));
 }
 inline F32x16 SelectLess(const F32x16& a, const F32x16& b, const F32x16& x, const F32x16& y) {

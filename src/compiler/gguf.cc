@@ -246,17 +246,16 @@ size_t GgufTypeSize(GgufType type) {
 }
 
 Result<GgufFile> GgufFile::Open(const std::string& path, platform::FileAccess access) {
-  platform::FileView view;
-  const int error = platform::OpenFile(path.c_str(), access, &view);
-  RL_CHECK(error == 0, Reason::kOpen, Error::kNone, error);
-  return Load({view.data, view.size}, view);
+  RL_ASSIGN_OR_RETURN(FileBytes file, FileBytes::Open(path.c_str(), access));
+  const Span<const uint8_t> bytes = file.bytes();
+  return Load(bytes, std::move(file));
 }
 
 Result<GgufFile> GgufFile::Parse(Span<const uint8_t> bytes) { return Load(bytes, {}); }
 
-Result<GgufFile> GgufFile::Load(Span<const uint8_t> bytes, platform::FileView owned) {
+Result<GgufFile> GgufFile::Load(Span<const uint8_t> bytes, FileBytes owned) {
   GgufFile file;
-  file.view_ = owned;
+  file.owned_ = std::move(owned);
   try {
     RL_RETURN_IF_ERROR(GgufParser(bytes).Run(&file));
   } catch (const std::bad_alloc&) {
@@ -264,16 +263,6 @@ Result<GgufFile> GgufFile::Load(Span<const uint8_t> bytes, platform::FileView ow
   }
   return file;
 }
-
-GgufFile::GgufFile(GgufFile&& other) noexcept
-    : view_(std::exchange(other.view_, {})),
-      version_(other.version_),
-      metadata_(std::move(other.metadata_)),
-      tensors_(std::move(other.tensors_)),
-      keys_by_name_(std::move(other.keys_by_name_)),
-      tensors_by_name_(std::move(other.tensors_by_name_)) {}
-
-GgufFile::~GgufFile() { platform::CloseFile(&view_); }
 
 const GgufValue* GgufFile::FindValue(std::string_view key) const {
   const GgufEntry* entry = FindByName(metadata_, keys_by_name_, key, KeyOf);

@@ -21,6 +21,7 @@
 #include "rushlight/platform.h"
 #include "rushlight/span.h"
 #include "src/compiler/ggml_types.h"
+#include "src/core/file_bytes.h"
 
 namespace rushlight::compiler {
 
@@ -81,9 +82,8 @@ class GgufFile {
   // `bytes` belong to the caller and must outlive the result.
   static Result<GgufFile> Parse(Span<const uint8_t> bytes);
 
-  GgufFile(GgufFile&& other) noexcept;
+  GgufFile(GgufFile&& other) noexcept = default;
   GgufFile& operator=(GgufFile&&) = delete;
-  ~GgufFile();
 
   uint32_t version() const { return version_; }
   const std::vector<GgufEntry>& metadata() const { return metadata_; }
@@ -95,9 +95,9 @@ class GgufFile {
  private:
   friend class GgufParser;
   GgufFile() = default;
-  static Result<GgufFile> Load(Span<const uint8_t> bytes, platform::FileView owned);
+  static Result<GgufFile> Load(Span<const uint8_t> bytes, FileBytes owned);
 
-  platform::FileView view_;  // null where the bytes are the caller's
+  FileBytes owned_;  // empty where the bytes are the caller's
   uint32_t version_ = 0;
   std::vector<GgufEntry> metadata_;
   std::vector<GgufTensor> tensors_;

@@ -5,6 +5,7 @@
 
 #include "rushlight/half.h"
 #include "rushlight/platform.h"
+#include "src/core/file_bytes.h"
 
 namespace rushlight::llm {
 namespace {
@@ -55,12 +56,9 @@ Error Engine::SetTokenizer(Span<const uint8_t> tokenizer_json) {
 }
 
 Error Engine::SetTokenizerFile(const std::string& path) {
-  platform::FileView file;
-  const int error = platform::OpenFile(path.c_str(), platform::FileAccess::kMap, &file);
-  RL_CHECK(error == 0, Reason::kOpen, Error::kNone, error);
-  const Error set = SetTokenizer({file.data, file.size});
-  platform::CloseFile(&file);
-  return set;
+  RL_ASSIGN_OR_RETURN(const FileBytes file,
+                      FileBytes::Open(path.c_str(), platform::FileAccess::kMap));
+  return SetTokenizer(file.bytes());
 }
 
 std::string_view Engine::text(std::string_view key) const {

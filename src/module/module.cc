@@ -12,6 +12,7 @@
 #include "rushlight/data_file.h"
 #include "rushlight/delegates.h"
 #include "rushlight/ops.h"
+#include "src/core/file_bytes.h"
 #include "src/core/no_throw.h"
 
 namespace rushlight {
@@ -90,19 +91,14 @@ bool Agree(const std::set<NamedRange>& ranges) {
 
 // What modules of one file share.
 struct Module::File {
-  platform::FileView view;  // empty where the bytes are borrowed
+  FileBytes bytes;  // empty where they are borrowed
   std::unique_ptr<Pages> metadata;
   Program program;
-  std::vector<platform::FileView> data_views;
+  std::vector<FileBytes> data_bytes;
   std::vector<std::unique_ptr<Pages>> data_metadata;
   std::vector<std::unique_ptr<DataFile>> data_files;
   ModuleOptions options;
   std::map<uint32_t, size_t> shared_memory;  // memory ids that methods share, with their sizes
-
-  ~File() {
-    platform::CloseFile(&view);
-    for (platform::FileView& v : data_views) platform::CloseFile(&v);
-  }
 
   Error LoadProgram(Span<const uint8_t> bytes);
   Error LoadDataFile(const std::string& path);
@@ -127,16 +123,14 @@ Error Module::File::LoadProgram(Span<const uint8_t> bytes) {
 }
 
 Error Module::File::LoadDataFile(const std::string& path) {
-  platform::FileView v;
-  const int error = platform::OpenFile(path.c_str(), options.access, &v);
-  RL_CHECK(error == 0, Reason::kOpen, Error::kNone, error);
-  data_views.push_back(v);
-  const Span<const uint8_t> bytes(v.data, v.size);
-  RL_ASSIGN_OR_RETURN(const size_t size, DataFile::MetadataBytes(bytes, bytes.size()));
+  RL_ASSIGN_OR_RETURN(FileBytes opened, FileBytes::Open(path.c_str(), options.access));
+  const Span<const uint8_t> content = opened.bytes();
+  data_bytes.push_back(std::move(opened));
+  RL_ASSIGN_OR_RETURN(const size_t size, DataFile::MetadataBytes(content, content.size()));
   auto pages = std::make_unique<Pages>(size);
   RL_CHECK(pages->ok(), Reason::kHeap, Error::kNone, static_cast<int64_t>(size));
   Arena arena(pages->data(), size);
-  RL_ASSIGN_OR_RETURN(const DataFile file, DataFile::Load(bytes, arena));
+  RL_ASSIGN_OR_RETURN(const DataFile file, DataFile::Load(content, arena));
   data_metadata.push_back(std::move(pages));
   data_files.push_back(std::make_unique<DataFile>(file));
   return kOk;
@@ -333,9 +327,8 @@ Result<Module> Module::Load(const std::string& path, const ModuleOptions& option
   return NoThrow([&]() -> Result<Module> {
     auto file = std::make_shared<File>();
     file->options = WithDefaults(options);
-    const int error = platform::OpenFile(path.c_str(), options.access, &file->view);
-    RL_CHECK(error == 0, Reason::kOpen, Error::kNone, error);
-    const Span<const uint8_t> bytes(file->view.data, file->view.size);
+    RL_ASSIGN_OR_RETURN(file->bytes, FileBytes::Open(path.c_str(), options.access));
+    const Span<const uint8_t> bytes = file->bytes.bytes();
     return FromFile(std::move(file), bytes);
   });
 }

@@ -13,6 +13,7 @@
 
 #include "rushlight/ops.h"
 #include "rushlight/platform.h"
+#include "src/core/file_bytes.h"
 #include "tools/cli/commands.h"
 
 namespace rushlight::cli {
@@ -33,13 +34,10 @@ int Write(const std::filesystem::path& path, const std::string& text) {
 }
 
 Error AddFile(const std::string& path, compiler::Embedder* embedder) {
-  platform::FileView file;
-  const int error = platform::OpenFile(path.c_str(), platform::FileAccess::kMap, &file);
-  RL_CHECK(error == 0, Reason::kOpen, Error::kNone, error);
+  RL_ASSIGN_OR_RETURN(const FileBytes file,
+                      FileBytes::Open(path.c_str(), platform::FileAccess::kMap));
   const std::string name = compiler::ToIdentifier(std::filesystem::path(path).stem().string());
-  const Error added = embedder->Add(name, {file.data, file.size});
-  platform::CloseFile(&file);
-  return added;
+  return embedder->Add(name, file.bytes());
 }
 
 int RunEmbed(const EmbedOptions& options) {

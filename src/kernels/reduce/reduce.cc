@@ -103,6 +103,11 @@ V Absolute(V x) {
 // Folds whose state is an accumulator.
 template <class F>
 struct Simple {
+  // Joins two pieces' results: as a step does, where steps are not about something else.
+  template <class T>
+  static T Combine(T x, T y) {
+    return F::Step(x, y, y);
+  }
   template <class T>
   static void Initialize(const Target<T>& t) {
     *t.state = F::template Identity<Wide<T>>();
@@ -147,10 +152,6 @@ struct Product : Simple<Product> {
   static V Step(V acc, V x, V) {
     return acc * x;
   }
-  template <class T>
-  static T Combine(T a, T b) {
-    return a * b;
-  }
 };
 
 struct Maximum : Simple<Maximum> {
@@ -161,10 +162,6 @@ struct Maximum : Simple<Maximum> {
   template <class V>
   static V Step(V acc, V x, V) {
     return ((x > acc) | (x != x)) ? x : acc;
-  }
-  template <class T>
-  static T Combine(T a, T b) {
-    return Step(a, b, b);
   }
 };
 
@@ -177,10 +174,6 @@ struct Minimum : Simple<Minimum> {
   static V Step(V acc, V x, V) {
     return ((x < acc) | (x != x)) ? x : acc;
   }
-  template <class T>
-  static T Combine(T a, T b) {
-    return Step(a, b, b);
-  }
 };
 
 struct Any : Simple<Any> {
@@ -192,10 +185,6 @@ struct Any : Simple<Any> {
   static V Step(V acc, V x, V) {
     return x != V{} ? V{} + 1 : acc;
   }
-  template <class T>
-  static T Combine(T a, T b) {
-    return Step(a, b, b);
-  }
 };
 
 struct All : Simple<All> {
@@ -206,10 +195,6 @@ struct All : Simple<All> {
   template <class V>
   static V Step(V acc, V x, V) {
     return x == V{} ? V{} : acc;
-  }
-  template <class T>
-  static T Combine(T a, T b) {
-    return Step(a, b, b);
   }
 };
 

@@ -36,16 +36,9 @@ class Pair:
                 assert self.ours.decode(expected[text], skip) == decoded, f"{text!r}"
 
 
-def make_pair(name) -> Pair:
-    try:
-        return Pair(cases.file(name))
-    except FileNotFoundError as e:
-        pytest.skip(f"package {e} is not installed")
-
-
 @pytest.fixture(scope="module", params=[*cases.REAL, *cases.TRAINED])
 def pair(request):
-    return make_pair(request.param)
+    return Pair(cases.file(request.param))
 
 
 @pytest.fixture
@@ -112,20 +105,20 @@ def test_stream(pair, rng):
 
 @pytest.mark.parametrize("name", ["smollm2", "minilm", "llama2"])
 def test_all_short_byte_strings(name):
-    make_pair(name).check(cases.short_byte_strings())
+    Pair(cases.file(name)).check(cases.short_byte_strings())
 
 
 @pytest.mark.parametrize("name", ["minilm", "smollm2", "nfkd", "o200k"])
 def test_every_character(name):
     """Every assigned character, at the start of a word, in one and alone."""
     words = [f"{chr(c)}b a{chr(c)}b {chr(c)}" for c in range(0x110000) if cases.assigned(c)]
-    make_pair(name).check(["; ".join(words[i : i + 10]) for i in range(0, len(words), 10)])
+    Pair(cases.file(name)).check(["; ".join(words[i : i + 10]) for i in range(0, len(words), 10)])
 
 
 def test_whisper_words():
     """The tokens that Whisper's file adds: languages, tasks, times."""
     text = "<|startoftranscript|><|en|><|transcribe|><|0.00|> Hello!<|2.40|><|endoftext|>"
-    make_pair("whisper").check([text])
+    Pair(cases.file("whisper")).check([text])
 
 
 # Patterns

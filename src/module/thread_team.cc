@@ -10,8 +10,8 @@
 //
 // The leader opens all shares, then signals, works itself, and waits until `done` has counted the
 // pieces that others took.  Nobody waits for a thread that has taken nothing, and there is no
-// barrier: what a late thread reads of the loop (the fields of Loop, which the leader may be
-// writing again) it uses only if a claim with its number succeeds, and then the loop is not over.
+// barrier.  A late thread may read the fields of Loop while the leader writes those of the next one:
+// the number, which is written first and read last, tells it, and then it takes nothing.
 
 #include "rushlight/thread_team.h"
 
@@ -83,8 +83,9 @@ struct alignas(kCacheLine) Share {
   }
 };
 
-// The loop under way.  Atomic since late threads may read it while the next one is written.
+// The loop under way, as a late thread may read it while the next one is written.
 struct alignas(kCacheLine) Loop {
+  std::atomic<uint32_t> number{0};
   std::atomic<Context::Task> task{nullptr};
   std::atomic<void*> arg{nullptr};
   std::atomic<size_t> count{0};
@@ -200,12 +201,13 @@ void ThreadTeam::Impl::Run(size_t threads, size_t count, size_t grain, Context::
   const size_t piece = std::max(grain, count / kMaxPieces + 1);
   const size_t pieces = count / piece + (count % piece != 0);
   number = (number + 1) & kNumberMask;
-  loop.task.store(task, std::memory_order_relaxed);
-  loop.arg.store(arg, std::memory_order_relaxed);
-  loop.count.store(count, std::memory_order_relaxed);
-  loop.piece.store(piece, std::memory_order_relaxed);
-  loop.pieces.store(pieces, std::memory_order_relaxed);
-  loop.threads.store(threads, std::memory_order_relaxed);
+  loop.number.store(number, std::memory_order_relaxed);
+  loop.task.store(task, std::memory_order_release);
+  loop.arg.store(arg, std::memory_order_release);
+  loop.count.store(count, std::memory_order_release);
+  loop.piece.store(piece, std::memory_order_release);
+  loop.pieces.store(pieces, std::memory_order_release);
+  loop.threads.store(threads, std::memory_order_release);
   // Where others fight for the CPUs, spinning is time that the thread waited for does not get.
   spin.store(withheld.trouble() ? kSpin / 4 : kSpin, std::memory_order_relaxed);
   done.store(0, std::memory_order_relaxed);
@@ -224,12 +226,13 @@ void ThreadTeam::Impl::Run(size_t threads, size_t count, size_t grain, Context::
 
 // Works on the loop until there is nothing left to take; returns how many pieces it did.
 size_t ThreadTeam::Impl::Work(size_t thread, uint32_t loop_number) {
-  const Context::Task task = loop.task.load(std::memory_order_relaxed);
-  void* const arg = loop.arg.load(std::memory_order_relaxed);
-  const size_t count = loop.count.load(std::memory_order_relaxed);
-  const size_t piece = loop.piece.load(std::memory_order_relaxed);
-  const size_t pieces = loop.pieces.load(std::memory_order_relaxed);
-  const size_t threads = loop.threads.load(std::memory_order_relaxed);
+  const Context::Task task = loop.task.load(std::memory_order_acquire);
+  void* const arg = loop.arg.load(std::memory_order_acquire);
+  const size_t count = loop.count.load(std::memory_order_acquire);
+  const size_t piece = loop.piece.load(std::memory_order_acquire);
+  const size_t pieces = loop.pieces.load(std::memory_order_acquire);
+  const size_t threads = loop.threads.load(std::memory_order_acquire);
+  if (loop.number.load(std::memory_order_relaxed) != loop_number) return 0;
   size_t finished = 0;
   for (size_t i = 0; i < threads; ++i) {
     const size_t owner = (thread + i) % threads;

@@ -124,6 +124,22 @@ TEST(ThreadTeam, SleepsAndWakes) {
   }
 }
 
+// More threads than CPUs, so that some are put aside while they look for work, and loops of other
+// lengths by the time that they are back: they take nothing of those by the old loop's bounds.
+TEST(ThreadTeam, ThreadsThatComeLateTakeNothing) {
+  ThreadTeam team(Always(8));
+  OnTeam on(team, 8);
+  Visits visits(512);
+  for (size_t round = 0; round < 150'000; ++round) {
+    const size_t count = round % 2 == 0 ? 17 + round % 400 : 16;
+    for (auto& v : visits) v.store(0, std::memory_order_relaxed);
+    ASSERT_TRUE(on.context.ParallelFor(count, 1, [&](size_t i, size_t) { ++visits[i]; }).ok());
+    for (size_t i = 0; i < visits.size(); ++i) {
+      ASSERT_EQ(visits[i], i < count ? 1 : 0) << "index " << i << " in round " << round;
+    }
+  }
+}
+
 // All threads take part: each waits in its first piece for the others.
 TEST(ThreadTeam, ThreadsWorkAtOnce) {
   ThreadTeam team(Always(4));

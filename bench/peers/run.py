@@ -1,0 +1,198 @@
+# Copyright (c) The Rushlight authors.
+# SPDX-License-Identifier: BSD-3-Clause
+"""SmolLM2-135M beside other runtimes: prefill, decoding, time to the first token, memory, file size.
+
+    python bench/peers/run.py [--ours PROGRAM.pte] [--threads 1 2] [--rounds 5]
+
+Every engine stays loaded in a process of its own and is asked by turns (forward, backward, forward ...); all
+get the same token ids.  docs/benchmarks.md says how to read what comes out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+from collections import defaultdict
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import participants
+from child import Child
+from participants import ROOT, Participant
+from summary import Spread, ratios, table, turns
+
+sys.path.insert(0, str(ROOT / "python"))
+PLOT_PYTHON = ROOT / ".venv-bench-plot/bin/python"
+COLD_PROMPT = 32
+SURPRISE_TOKENS = 512
+
+
+@dataclass(frozen=True)
+class Case:
+    name: str
+    command: dict
+    tokens: int  # what the rate counts
+
+
+def token_ids() -> list[int]:
+    """The text, by the model's tokenizer."""
+    from rushlight import _native
+    from rushlight.transformers.gguf_tokenizer import gguf_assets
+
+    metadata = _native.GgufFile(str(participants.gguf())).metadata
+    text = Path(__file__).with_name("text.txt").read_text(encoding="utf-8")
+    return _native.Tokenizer(gguf_assets(metadata).tokenizer).encode(text)
+
+
+def cases(ids: list[int]) -> list[Case]:
+    prefills = [Case(f"prefill {n}", {"op": "prefill", "tokens": ids[:n]}, n) for n in (32, 128, 512)]
+    decodes = [
+        Case(f"decode at {n}", {"op": "decode", "tokens": ids[: n + 1], "n": 128}, 128) for n in (0, 990)
+    ]
+    return prefills + decodes
+
+
+def measure_warm(
+    engines: list[Participant], threads: int, rounds: int, work: list[Case]
+) -> tuple[dict, dict, float]:
+    """Seconds of every run, by case and label; what each engine says of itself; and how many CPUs other
+    processes kept busy meanwhile."""
+    seconds = defaultdict(lambda: defaultdict(list))
+    with ExitStack() as stack:
+        children: list[Child] = []
+        for engine in engines:
+            children.append(stack.enter_context(engine.start(threads)))
+        for case in work:
+            for child in children:
+                child.ask(**case.command)
+                child.disturbances.clear()
+            for order in turns(len(engines), rounds):
+                for i in order:
+                    answer = children[i].ask(**case.command)
+                    seconds[case.name][engines[i].label].append(answer["seconds"])
+        runs = [d for child in children for d in child.disturbances]
+        names = {e.label: c.ready["name"] for e, c in zip(engines, children, strict=True)}
+    return seconds, names, sum(d.cpu_seconds for d in runs) / sum(d.seconds for d in runs)
+
+
+def measure_cold(engines: list[Participant], threads: int, rounds: int, ids: list[int]) -> dict:
+    """From opening the file to the first token, in a new process each time (the file is in the system's
+    cache), and the bytes that are resident at most after a prefill of 512 and some decoding."""
+    found = {e.label: {"first_token_seconds": [], "resident": []} for e in engines}
+    for order in turns(len(engines), rounds):
+        for i in order:
+            with engines[i].start(threads) as child:
+                first = child.ask(op="prefill", tokens=ids[:COLD_PROMPT])
+                child.ask(op="prefill", tokens=ids[:512])
+                child.ask(op="decode", tokens=ids[:513], n=16)
+                peak = child.ask(op="memory")["peak"]
+                of = found[engines[i].label]
+                of["first_token_seconds"].append(child.ready["load_seconds"] + first["seconds"])
+                of["resident"].append(peak - child.ready["before"])
+    return found
+
+
+def measure_surprise(engines: list[Participant], threads: int, ids: list[int]) -> dict[str, float]:
+    """How well each file predicts the text: that they are the same model, and what its bits cost."""
+    found = {}
+    for engine in engines:
+        with engine.start(threads) as child:
+            found[engine.label] = child.ask(op="surprise", tokens=ids[:SURPRISE_TOKENS])["nats"]
+    return found
+
+
+def rates(result: dict, engines: list[Participant], work: list[Case]) -> str:
+    """Tokens a second."""
+    rows = [["", *(case.name for case in work)]]
+    for engine in engines:
+        medians = [statistics.median(result["seconds"][c.name][engine.label]) for c in work]
+        rows.append([engine.label, *(f"{c.tokens / s:.4g}" for c, s in zip(work, medians, strict=True))])
+    return table(rows)
+
+
+def comparison(result: dict, engines: list[Participant], work: list[Case]) -> str:
+    """The first engine beside each other one."""
+    reference, *peers = engines
+    rows = [[f"{reference.label} is × as fast as", *(case.name for case in work)]]
+    for peer in peers:
+        cells = []
+        for case in work:
+            of = result["seconds"][case.name]
+            spread = ratios(of[peer.label], of[reference.label])
+            cells.append(f"{spread.median:.2f} ({spread.low:.2f}–{spread.high:.2f})")
+        rows.append([peer.label, *cells])
+    return table(rows)
+
+
+def costs(result: dict, engines: list[Participant]) -> str:
+    rows = [["", "first token, ms", "resident, MB", "file, MB", "surprise, nats a token"]]
+    for engine in engines:
+        cold = result["cold"][engine.label]
+        first = Spread.of(cold["first_token_seconds"])
+        rows.append(
+            [
+                engine.label,
+                f"{1e3 * first.median:.0f} ({1e3 * first.low:.0f}–{1e3 * first.high:.0f})",
+                f"{statistics.median(cold['resident']) / 1e6:.0f}",
+                f"{engine.model.stat().st_size / 1e6:.1f}",
+                f"{result['surprise'][engine.label]:.3f}",
+            ]
+        )
+    return table(rows)
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--ours", type=Path, metavar="PROGRAM", help="a program of SmolLM2 (.pte)")
+    parser.add_argument("--only", nargs="+", metavar="TEXT", help="peers whose label contains one of these")
+    parser.add_argument("--default-settings", action="store_true", help="peers with no other settings")
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--rounds", type=int, default=5, help="each asks every engine twice")
+    parser.add_argument("--cold-rounds", type=int, default=2)
+    parser.add_argument("--output", type=Path, default=ROOT / "build/bench/peers.json")
+    return parser.parse_args()
+
+
+def main() -> None:
+    arguments = parse()
+    peers = participants.llamacpp(arguments.default_settings)
+    engines = [participants.ours(arguments.ours)] if arguments.ours else []
+    engines += [p for p in peers if not arguments.only or any(text in p.label for text in arguments.only)]
+    ids = token_ids()
+    work = cases(ids)
+    report = {"cases": {c.name: c.tokens for c in work}, "files": {e.label: e.model.name for e in engines}}
+    report["cpu"] = next(
+        (
+            s.split(":")[1].strip()
+            for s in Path("/proc/cpuinfo").read_text().splitlines()
+            if "model name" in s
+        ),
+        "",
+    )
+    report["threads"] = {}
+    for threads in arguments.threads:
+        print(f"\n{threads} thread{'s' * (threads > 1)}; tokens a second\n", flush=True)
+        seconds, names, busy = measure_warm(engines, threads, arguments.rounds, work)
+        result = {"seconds": seconds, "names": names, "others_cpus": busy}
+        print(rates(result, engines, work) + "\n")
+        if len(engines) > 1:
+            print(comparison(result, engines, work) + "\n", flush=True)
+        result["cold"] = measure_cold(engines, threads, arguments.cold_rounds, ids)
+        result["surprise"] = measure_surprise(engines, threads, ids)
+        print(costs(result, engines))
+        print(f"\nOther processes kept {busy:.2f} of {os.cpu_count()} CPUs busy meanwhile.", flush=True)
+        report["threads"][threads] = result
+    arguments.output.parent.mkdir(parents=True, exist_ok=True)
+    arguments.output.write_text(json.dumps(report, indent=1), encoding="utf-8")
+    picture = arguments.output.with_suffix(".png")
+    subprocess.run([PLOT_PYTHON, Path(__file__).with_name("plot.py"), arguments.output, picture], check=True)
+    print(f"\n{arguments.output}\n{picture}")
+
+
+if __name__ == "__main__":
+    main()

@@ -84,7 +84,7 @@ peers() {
   once .venv-peers peers requirements/peers.txt pip .venv-peers install -r requirements/peers.txt
 }
 
-# bench_venv NAME: an environment of one peer, from requirements/peers-NAME.txt.
+# bench_venv NAME: an environment for one peer, from requirements/peers-NAME.txt.
 bench_venv() {
   local folder=.venv-bench-$1 requirements=requirements/peers-$1.txt
   [ -x "$folder/bin/python" ] || python3 -m venv "$folder"
@@ -95,6 +95,8 @@ bench_peers() {
   # llama.cpp is compiled here, for this CPU; its package has no binary.  One job: it takes some 7 minutes.
   CMAKE_ARGS="-DGGML_NATIVE=ON -DLLAVA_BUILD=OFF" CMAKE_BUILD_PARALLEL_LEVEL="${CMAKE_BUILD_PARALLEL_LEVEL:-1}" \
     bench_venv llamacpp
+  venv .venv-bench-executorch
+  bench_venv executorch
   bench_venv plot
 }
 

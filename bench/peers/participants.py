@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -39,6 +41,10 @@ class Participant:
         return Child([self.python, ENGINES / f"{self.engine}.py", given], self.environment)
 
 
+def _bench_python(name: str) -> Path:
+    return ROOT / f".venv-bench-{name}/bin/python"
+
+
 def ours(program: Path) -> Participant:
     return Participant("Rushlight", "ours", Path(sys.executable), program)
 
@@ -55,7 +61,7 @@ _SETTINGS = {
 
 
 def llamacpp(default_settings: bool) -> Iterator[Participant]:
-    python = ROOT / ".venv-bench-llamacpp/bin/python"
+    python = _bench_python("llamacpp")
     script = ENGINES / "llamacpp.py"
     MODELS.mkdir(parents=True, exist_ok=True)
     for kind, (name, *options) in _TYPES.items():
@@ -71,3 +77,36 @@ def llamacpp(default_settings: bool) -> Iterator[Participant]:
         for suffix, settings in _SETTINGS.items():
             if not (default_settings and settings):
                 yield Participant(f"llama.cpp {kind}{suffix}", "llamacpp", python, model, settings)
+
+
+# ExecuTorch's recipe for language models with 4-bit weights and 8-bit activations, with everything that
+# makes it faster.
+_OPTIMUM = """export executorch --task text-generation --recipe xnnpack --use_custom_sdpa --use_custom_kv_cache
+    --qlinear 8da4w --qembedding 8w --max_seq_len 2048""".split()
+
+
+def executorch() -> Iterator[Participant]:
+    """The first call exports the model, with optimum-executorch: some 6 minutes."""
+    python = _bench_python("executorch")
+    program = MODELS / "smollm2-executorch-8da4w.pte"
+    if not program.exists():
+        print("exporting SmolLM2 with optimum-executorch", flush=True)
+        folder, target = _hugging_face_folder(), MODELS / "executorch.part"
+        subprocess.run(
+            [python.with_name("optimum-cli"), *_OPTIMUM, "--model", folder, "--output_dir", target],
+            check=True,
+            env={**os.environ, "HF_HUB_OFFLINE": "1"},
+        )
+        (target / "model.pte").rename(program)
+        shutil.rmtree(target)
+        shutil.rmtree(folder)
+    yield Participant("ExecuTorch 8da4w", "executorch_xnnpack", python, program)
+
+
+def _hugging_face_folder() -> Path:
+    """The weights as float32, in the form that other exporters read."""
+    from rushlight.transformers.loading import load_text_model
+
+    folder = MODELS / "smollm2-float32"
+    load_text_model(gguf())[0].save_pretrained(folder)
+    return folder

@@ -160,7 +160,7 @@ def parse() -> argparse.Namespace:
 
 def main() -> None:
     arguments = parse()
-    peers = participants.llamacpp(arguments.default_settings)
+    peers = [*participants.llamacpp(arguments.default_settings), *participants.executorch()]
     engines = [participants.ours(arguments.ours)] if arguments.ours else []
     engines += [p for p in peers if not arguments.only or any(text in p.label for text in arguments.only)]
     ids = token_ids()

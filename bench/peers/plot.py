@@ -37,8 +37,7 @@ def draw(report: dict, picture: str) -> None:
             axis.invert_yaxis()
             if axis is not row[0]:
                 axis.set_yticklabels([])
-            if row is axes[-1]:
-                axis.set_xlabel("tokens a second", fontsize=8)
+    figure.supxlabel("tokens a second", fontsize=9)
     figure.tight_layout()
     figure.savefig(picture, dpi=150)
 

@@ -126,6 +126,8 @@ def comparison(result: dict, engines: list[Participant], work: list[Case]) -> st
             spread = ratios(of[peer.label], of[reference.label])
             cells.append(f"{spread.median:.2f} ({spread.low:.2f}–{spread.high:.2f})")
         rows.append([peer.label, *cells])
+    fastest = [min(peers, key=lambda p: statistics.median(result["seconds"][c.name][p.label])) for c in work]
+    rows.append(["the fastest of these", *(p.label.removeprefix("llama.cpp ") for p in fastest)])
     return table(rows)
 
 

@@ -19,7 +19,7 @@ struct PackedWeights {
 };
 
 // Packs rows [n, k] in a matrix's format.  Integers: for every group the scale, of those near what
-// its extremes ask for, with the smallest squared error.  Symmetric: w.has_minimum must be false.
+// its extremes ask for, with the smallest squared error; likewise the minimum, where there is one.
 // Errors: kOptionInvalid where there is no such matrix, or a weight that is not finite.
 Result<PackedWeights> PackWeights(const kernels::PackedMatrix& w, const float* rows);
 

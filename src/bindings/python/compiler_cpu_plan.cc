@@ -48,12 +48,13 @@ struct CpuPlanWriter {
   }
 };
 
-kernels::PackedMatrix Describe(int format, size_t n, size_t k, size_t group) {
+kernels::PackedMatrix Describe(int format, size_t n, size_t k, size_t group, bool minimum) {
   kernels::PackedMatrix w;
   w.format = static_cast<kernels::PackedFormat>(format);
   w.n = n;
   w.k = k;
   w.group = group;
+  w.has_minimum = minimum;
   return w;
 }
 
@@ -63,10 +64,10 @@ void BindCpuPlan(nb::module_& m) {
   // The panels of rows float32 [n, k], and the error relative to their size (root mean squares).
   m.def(
       "pack_weights",
-      [](uintptr_t address, size_t n, size_t k, int format, size_t group) {
+      [](uintptr_t address, size_t n, size_t k, int format, size_t group, bool minimum) {
         Result<compiler::PackedWeights> packed = [&] {
           const nb::gil_scoped_release release;
-          return compiler::PackWeights(Describe(format, n, k, group),
+          return compiler::PackWeights(Describe(format, n, k, group, minimum),
                                        reinterpret_cast<const float*>(address));
         }();
         if (!packed.ok()) Raise(packed.error());
@@ -77,7 +78,8 @@ void BindCpuPlan(nb::module_& m) {
                                    packed->panels.size()),
                          error);
       },
-      nb::arg("address"), nb::arg("n"), nb::arg("k"), nb::arg("format"), nb::arg("group"));
+      nb::arg("address"), nb::arg("n"), nb::arg("k"), nb::arg("format"), nb::arg("group"),
+      nb::arg("minimum"));
 
   nb::class_<CpuPlanWriter>(m, "CpuPlanWriter")
       .def("__init__",
@@ -110,13 +112,14 @@ void BindCpuPlan(nb::module_& m) {
            })
       .def("add_matrix",
            [](CpuPlanWriter& self, const std::string& key, int format, uint32_t n, uint32_t k,
-              uint32_t group) {
+              uint32_t group, bool minimum) {
              auto matrix = std::make_unique<fbc::MatrixT>();
              matrix->key = key;
              matrix->format = static_cast<fbc::MatrixFormat>(format);
              matrix->outputs = n;
              matrix->inputs = k;
              matrix->group = group;
+             matrix->has_minimum = minimum;
              self.plan.matrices.push_back(std::move(matrix));
              return Last(self.plan.matrices.size());
            })

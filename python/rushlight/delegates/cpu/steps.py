@@ -417,7 +417,7 @@ class _Planner:
         for argument in self.arguments:
             w.add_argument(*argument)
         for m in self.packed:
-            w.add_matrix(m.key, m.format, m.outputs, m.inputs, m.group)
+            w.add_matrix(m.key, m.format, m.outputs, m.inputs, m.group, m.minimum)
         for cache in self.caches:
             w.add_cache(*cache)
         for row in self.rows_placed:

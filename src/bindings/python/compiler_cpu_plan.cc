@@ -101,12 +101,13 @@ void BindCpuPlan(nb::module_& m) {
            })
       .def("add_argument",
            [](CpuPlanWriter& self, int kind, uint32_t width, bool single,
-              const std::vector<int32_t>& leading) {
+              const std::vector<int32_t>& leading, int32_t like) {
              auto argument = std::make_unique<fbc::ArgumentT>();
              argument->kind = static_cast<fbc::ArgumentKind>(kind);
              argument->width = width;
              argument->single = single;
              argument->leading = leading;
+             argument->like = like;
              self.plan.arguments.push_back(std::move(argument));
              return Last(self.plan.arguments.size());
            })
@@ -241,6 +242,15 @@ void BindCpuPlan(nb::module_& m) {
              s.input = ToRows(in);
              s.out = ToRows(out);
              s.size = size;
+             self.Add(std::move(s));
+           })
+      .def("scale",
+           [](CpuPlanWriter& self, PyRows in, PyRows out, uint32_t size, float factor) {
+             fbc::ScaleT s;
+             s.input = ToRows(in);
+             s.out = ToRows(out);
+             s.size = size;
+             s.factor = factor;
              self.Add(std::move(s));
            })
       .def("to_bytes", &CpuPlanWriter::ToBytes);

@@ -151,7 +151,15 @@ Error Call::PrepareOutput(const fb::Argument& argument, uint32_t index) {
   int32_t sizes[kMaxRank];
   size_t rank = 0, fixed = 1, flexible = kMaxRank;
   const size_t rows = argument.single() ? 1 : m_;
-  if (argument.leading() != nullptr) {
+  if (argument.like() >= 0) {
+    const auto like = static_cast<uint32_t>(argument.like());
+    const Tensor& t = tensor(like);
+    const bool floats = source_.arguments()->Get(like)->kind() == fb::ArgumentKind_ROWS_IN;
+    const size_t leading = t.rank() - (floats && t.rank() > 0 ? 1 : 0);
+    RL_CHECK(leading < kMaxRank && t.numel() > 0, Reason::kArgumentRank);
+    for (; rank < leading; ++rank) sizes[rank] = t.size(rank);
+    for (size_t d = 0; d < rank; ++d) fixed *= static_cast<size_t>(sizes[d]);
+  } else if (argument.leading() != nullptr) {
     for (const int32_t size : *argument.leading()) {
       if (size == -1) {
         flexible = rank;
@@ -234,6 +242,13 @@ Error Call::RunStep(const fb::Step& step) {
       const size_t rows = CountOf(*s.input());
       std::memcpy(At(*s.out()).data, in.row(rows - 1), s.size() * sizeof(float));
       return kOk;
+    }
+    case fb::Operation_Scale: {
+      const fb::Scale& s = *step.operation_as_Scale();
+      const View in = At(*s.input()), out = At(*s.out());
+      return ForRows(CountOf(*s.out()), s.size(), [&](size_t i) {
+        plan_.rows->widen(DType::kFloat32, in.row(i), s.factor(), s.size(), out.row(i));
+      });
     }
     default:
       return Error(Reason::kBug);

@@ -76,6 +76,11 @@ class StepChecker {
         CHECK_PLAN(single_);
         return Columns(s.input(), s.size(), nullptr);
       }
+      case fb::Operation_Scale: {
+        const fb::Scale& s = *step.operation_as_Scale();
+        RL_RETURN_IF_ERROR(Output(s.out(), s.size()));
+        return Input(s.input(), s.size());
+      }
       default:
         return Error(Reason::kDelegatePayload);
     }
@@ -263,6 +268,9 @@ Error CheckArguments(const PlanSource& source, const fb::Plan& plan) {
       flexible += size == -1;
     }
     CHECK_PLAN(flexible <= 1);
+    CHECK_PLAN(a.like() == -1 || (a.like() >= 0 && static_cast<size_t>(a.like()) < count));
+    CHECK_PLAN(a.like() == -1 || plan.arguments()->Get(static_cast<uint32_t>(a.like()))->kind() !=
+                                     fb::ArgumentKind_ROWS_OUT);
   }
   CHECK_PLAN(plan.row_argument() < count);
   const fb::Argument& rows = *plan.arguments()->Get(plan.row_argument());

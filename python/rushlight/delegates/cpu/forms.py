@@ -20,6 +20,9 @@ from rushlight.dialect.symbolic import expr_of
 
 aten = torch.ops.aten
 
+# The same memory, seen otherwise.
+ALIASES = (aten.view.default, aten.permute.default, aten.clone.default)
+
 ROWS, HEADS, PERMUTED = "rows", "heads", "permuted"
 ACTIVATIONS = {aten.silu.default: 1, aten.gelu.default: 2}  # fb.cpu.Activation; gelu's tanh: 3
 
@@ -90,6 +93,8 @@ class Forms:
                 del self.form[n]
 
     def _whole(self, node: fx.Node) -> bool:
+        if (node.target in ALIASES or is_columns(node)) and any(u not in self.form for u in node.users):
+            return False
         if self.form[node].kind != ROWS and any(u not in self.form for u in node.users):
             return False
         if node.target in ACTIVATIONS and not (fused_linear(node, self) or fused_gate(node, self)):
@@ -175,9 +180,22 @@ def _permute(forms: Forms, node: fx.Node) -> Form | None:
     return other and Form(other, form.rows, form.width)
 
 
+def _clone(forms: Forms, node: fx.Node) -> Form | None:
+    return forms.form.get(node.args[0])
+
+
 def _rope(forms: Forms, node: fx.Node) -> Form | None:
-    form = forms.of(node.args[0])
-    return form if form is not None and form.kind == PERMUTED else None
+    """Works in place, so nobody else may read what is turned."""
+    form, x = forms.of(node.args[0]), node.args[0]
+    if form is None or form.kind != PERMUTED:
+        return None
+    while x.target in ALIASES or is_columns(x):
+        if len(x.users) != 1:
+            return None
+        x = x.args[0]
+    if x not in forms.form or x.target in (ROPE, operator.getitem):
+        return None
+    return form if len(x.users) == 1 or all(is_columns(u) for u in x.users) else None
 
 
 def _attention(forms: Forms, node: fx.Node) -> Form | None:
@@ -201,9 +219,11 @@ def _getitem(forms: Forms, node: fx.Node) -> Form | None:
 
 
 def _pair(forms: Forms, node: fx.Node) -> Form | None:
+    if node.target is aten.mul.Tensor and scale_of(node, forms) is not None:
+        return _scale(forms, node)
     if len(node.args) != 2 or node.kwargs:
         return None
-    a, b = (forms.of(x) for x in node.args)
+    a, b = (forms.of(x) if isinstance(x, fx.Node) else None for x in node.args)
     if a is None or b is None or a.kind != ROWS or a != b:
         return None
     same = [expr_of(s) for s in node.args[0].meta["val"].shape] == [
@@ -215,6 +235,43 @@ def _pair(forms: Forms, node: fx.Node) -> Form | None:
 def _activation(forms: Forms, node: fx.Node) -> Form | None:
     form = forms.form.get(node.args[0])
     return form if form is not None and form.kind == ROWS else None
+
+
+def is_columns(node: fx.Node) -> bool:
+    """Whether a node is x[..., a:b]."""
+    if node.target is not aten.slice.Tensor or len(node.args) > 4:
+        return False
+    return node.args[1] in (-1, node.args[0].meta["val"].dim() - 1)
+
+
+def _slice(forms: Forms, node: fx.Node) -> Form | None:
+    form = forms.of(node.args[0])
+    if not is_columns(node):
+        return _last(forms, node)
+    width = node.meta["val"].shape[-1]
+    first = node.args[2] if len(node.args) > 2 else 0
+    inside = node.args[0] in forms.form and form.kind == ROWS
+    if not inside or not isinstance(first, int) or first < 0 or not width or first + width > form.width:
+        return None
+    return Form(ROWS, form.rows, width)
+
+
+def _scale(forms: Forms, node: fx.Node) -> Form | None:
+    return forms.form.get(node.args[0]) if scale_of(node, forms) is not None else None
+
+
+def scale_of(node: fx.Node, forms: Forms):
+    """The number, or the constant of one number, that a node multiplies rows by."""
+    if len(node.args) != 2 or node.kwargs:
+        return None
+    x, factor = node.args
+    form = forms.form.get(x) if isinstance(x, fx.Node) else None
+    if form is None or form.kind != ROWS:
+        return None
+    if isinstance(factor, (int, float)):
+        return float(factor)
+    one = factor in forms.constants and factor.meta["val"].numel() == 1
+    return factor if one and factor.meta["val"].dim() < 2 else None
 
 
 def _last(forms: Forms, node: fx.Node) -> Form | None:
@@ -242,7 +299,8 @@ _RULES = {
     aten.mul.Tensor: _pair,
     aten.silu.default: _activation,
     aten.gelu.default: _activation,
-    aten.slice.Tensor: _last,
+    aten.slice.Tensor: _slice,
+    aten.clone.default: _clone,
     ROPE: _rope,
     CACHED_ATTENTION: _attention,
     operator.getitem: _getitem,

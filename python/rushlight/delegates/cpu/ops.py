@@ -9,7 +9,6 @@ import torch
 from rushlight.dialect.attention import attend
 
 
-@torch.library.custom_op("rushlight::rope", mutates_args=())
 def rope(x: torch.Tensor, positions: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tensor:
     """x [1, H, S, D], positions int64 [S], cos and sin [L, R / 2] with R <= D: elements i and i + R / 2 turn,
     those from R on stay."""
@@ -19,12 +18,14 @@ def rope(x: torch.Tensor, positions: torch.Tensor, cos: torch.Tensor, sin: torch
     return torch.cat([a * c - b * s, b * c + a * s, x[..., 2 * half :]], -1)
 
 
-@rope.register_fake
+rope_op = torch.library.custom_op("rushlight::rope", rope, mutates_args=())
+
+
+@rope_op.register_fake
 def _(x, positions, cos, sin):
     return torch.empty_like(x, memory_format=torch.contiguous_format)
 
 
-@torch.library.custom_op("rushlight::cached_attention", mutates_args=())
 def cached_attention(
     query: torch.Tensor,
     key: torch.Tensor,
@@ -51,7 +52,10 @@ def cached_attention(
     return out.contiguous(), keys, values
 
 
-@cached_attention.register_fake
+cached_attention_op = torch.library.custom_op("rushlight::cached_attention", cached_attention, mutates_args=())
+
+
+@cached_attention_op.register_fake
 def _(query, key, value, key_cache, value_cache, positions, scale, window, softcap, sinks):
     out = query.new_empty((*query.shape[:-1], value.shape[-1]))
     return out, torch.empty_like(key_cache), torch.empty_like(value_cache)

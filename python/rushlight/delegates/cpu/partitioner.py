@@ -12,12 +12,14 @@ from torch.export import ExportedProgram
 
 from rushlight.delegates.backend import CompileSpec
 from rushlight.delegates.cpu.forms import Forms
-from rushlight.delegates.cpu.ops import CACHED_ATTENTION, ROPE
+from rushlight.delegates.cpu.ops import CACHED_ATTENTION, ROPE, cached_attention, rope
 from rushlight.delegates.cpu.patterns import Context, fuse
 from rushlight.delegates.cpu.positions import Positions, find_positions
 from rushlight.delegates.cpu.steps import RushlightCpu
 from rushlight.delegates.cpu.weights import Quantization
 from rushlight.delegates.partitioner import DelegationSpec, Partitioner, PartitionResult, tag_constant_data
+from rushlight.dialect.decompose import Decomposer, core_aten_table
+from rushlight.dialect.functionalize import functionalize
 from rushlight.passes.base import add_constant, constant_tensors, input_specs
 
 aten = torch.ops.aten
@@ -32,7 +34,7 @@ class CpuPartitioner(Partitioner):
     def partition(self, exported_program: ExportedProgram) -> PartitionResult:
         program = exported_program
         _fuse(program)
-        forms = Forms(program.graph, constant_tensors(program))
+        forms = _open_what_is_left(program)
         spec = DelegationSpec(
             RushlightCpu.__name__,
             [CompileSpec("quantization", json.dumps(self.quantization.to_dict()).encode())],
@@ -51,6 +53,19 @@ class CpuPartitioner(Partitioner):
         _share_constants(program, tags)
         tag_constant_data(program)
         return PartitionResult(program, tags)
+
+
+def _open_what_is_left(program: ExportedProgram) -> Forms:
+    """The forms of a graph, in which patterns that belong to none are written out again."""
+    table = {ROPE: rope, CACHED_ATTENTION: cached_attention}
+    while True:
+        forms = Forms(program.graph, constant_tensors(program))
+        left = {n for n in program.graph.nodes if n.target in table and n not in forms.form}
+        if not left:
+            return forms
+        Decomposer(core_aten_table(table), lambda n: n not in left).run(program.graph)  # noqa: B023
+        functionalize(program.graph)
+        program.graph.eliminate_dead_code()
 
 
 def _infer_rows(view: fx.Node) -> None:
@@ -100,19 +115,26 @@ def _pieces(graph: fx.Graph, forms: Forms) -> list[list[fx.Node]]:
     """The nodes with forms, cut where what the delegate does not know stands between them, and where
     rows are of another number."""
     level: dict[fx.Node, int] = {}
+    rows: dict[fx.Node, object] = {}  # of the piece: a single row belongs to what it is the last row of
     for node in graph.nodes:
-        sources = [level.get(i, 0) for i in node.all_input_nodes]
+        known = [i for i in node.all_input_nodes if i in level]
         if node in forms.form:
-            level[node] = max(
-                (level[i] + (i not in forms.form) for i in node.all_input_nodes if i in level), default=0
-            )
-        elif any(i in level for i in node.all_input_nodes):
-            level[node] = max(sources)
+            rows[node] = _rows_of_piece(node, forms, rows)
+            level[node] = max((level[i] + (rows.get(i) != rows[node]) for i in known), default=0)
+        elif known:
+            level[node] = max(level[i] for i in known)
     pieces: dict[object, list[fx.Node]] = {}
     for node in graph.nodes:
         if node in forms.form:
-            pieces.setdefault(level[node], []).append(node)
+            pieces.setdefault((level[node], rows[node]), []).append(node)
     return [nodes for nodes in pieces.values() if _worthwhile(nodes)]
+
+
+def _rows_of_piece(node: fx.Node, forms: Forms, rows: dict):
+    own = forms.form[node].rows
+    if own == 1 or own is None:
+        return next((rows[i] for i in node.all_input_nodes if i in rows), own)
+    return own
 
 
 def _worthwhile(nodes: list[fx.Node]) -> bool:

@@ -17,10 +17,18 @@ from torch.export.graph_signature import InputKind
 
 from rushlight import _native
 from rushlight.delegates.backend import BackendDetails, CompileSpec, NamedData, PreprocessResult
-from rushlight.delegates.cpu.forms import ACTIVATIONS, Forms, activation_of, fused_gate, fused_linear
+from rushlight.delegates.cpu.forms import (
+    ACTIVATIONS,
+    ALIASES,
+    Forms,
+    activation_of,
+    fused_gate,
+    is_columns,
+    scale_of,
+)
 from rushlight.delegates.cpu.ops import CACHED_ATTENTION, ROPE
 from rushlight.delegates.cpu.weights import Quantization, interleaved, pack, stacked
-from rushlight.dialect.symbolic import Bounds
+from rushlight.dialect.symbolic import Bounds, expr_of
 from rushlight.export.importer import tensor_of
 from rushlight.passes.base import input_specs
 
@@ -94,8 +102,7 @@ class _Planner:
         graph = self.program.graph
         self.outputs = list(graph.output_node().args[0])
         rows = [f.rows for f in self.forms.form.values() if f.rows is not None]
-        symbolic = [r for r in rows if r.free_symbols]
-        self.rows = symbolic[0] if symbolic else max(rows)
+        self.rows = next((r for r in rows if r != 1), rows[0])
         self._inputs()
         for node in graph.nodes:
             if node.op == "call_function" and node not in self.part and not self._absorbed(node):
@@ -115,17 +122,17 @@ class _Planner:
             if not isinstance(value, torch.Tensor):
                 raise NotImplementedError(f"{node} is a number")
             if uses(node, aten.embedding.default, 1):
-                self.arguments.append((TOKENS, 0, False, []))
+                self.arguments.append((TOKENS, 0, False, [], -1))
                 self.row_argument = index
             elif value.dtype == torch.int64:
-                self.arguments.append((POSITIONS, 0, False, []))
+                self.arguments.append((POSITIONS, 0, False, [], -1))
                 self.position_argument = index
                 if self.row_argument < 0:
                     self.row_argument = index
             else:
                 form = self.forms.of(node)
                 single = form.rows != self.rows
-                self.arguments.append((ROWS_IN, form.width, single, []))
+                self.arguments.append((ROWS_IN, form.width, single, [], -1))
                 self.part[node] = Part(Row(form.width, single, index), 0, form.width)
                 if self.row_argument < 0 and not single:
                     self.row_argument = index
@@ -133,13 +140,23 @@ class _Planner:
             form = self.forms.of(node)
             leading = [s if isinstance(s, int) else -1 for s in node.meta["val"].shape[:-1]]
             single = form.rows != self.rows
-            self.arguments.append((ROWS_OUT, form.width, single, leading))
+            like = -1 if single or leading.count(-1) < 2 else self._like(node)
+            self.arguments.append((ROWS_OUT, form.width, single, leading if like < 0 else [], like))
+
+    def _like(self, node: fx.Node) -> int:
+        """The argument that has an output's leading sizes."""
+        sizes = [expr_of(s) for s in node.meta["val"].shape[:-1]]
+        for i, user in enumerate(self._user_inputs()):
+            shape = [expr_of(s) for s in user.meta["val"].shape]
+            if self.arguments[i][0] != POSITIONS and sizes == shape[: len(shape) - (self.arguments[i][0] > 1)]:
+                return i
+        raise NotImplementedError(f"no input has the sizes of {node}")
 
     def _output_row(self, node: fx.Node) -> Row | None:
         if node not in self.outputs:
             return None
         index = len(self.arguments) - len(self.outputs) + self.outputs.index(node)
-        _, width, single, _ = self.arguments[index]
+        _, width, single, *_ = self.arguments[index]
         return Row(width, single, index)
 
     def new(self, node: fx.Node) -> Part:
@@ -204,7 +221,7 @@ class _Planner:
 
     def _gate(self, node: fx.Node):
         """(activation, gate linear, other linear) of act(linear(x)) * linear(x)."""
-        if node.target is not aten.mul.Tensor:
+        if node.target is not aten.mul.Tensor or scale_of(node, self.forms) is not None:
             return None
         for act, other in (node.args, node.args[::-1]):
             if act.target not in ACTIVATIONS or not fused_gate(act, self.forms):
@@ -244,8 +261,11 @@ class _Planner:
             self._add(node)
         elif target is aten.mul.Tensor:
             self._mul(node)
-        elif target in (aten.view.default, aten.permute.default):
+        elif target in ALIASES:
             self._alias(node, self.part[node.args[0]])
+        elif is_columns(node):
+            whole, first = self.part[node.args[0]], node.args[2] if len(node.args) > 2 else 0
+            self._alias(node, Part(whole.row, whole.column + first, self.forms.form[node].width))
         elif target is aten.slice.Tensor:
             source, out = self.part[node.args[0]], self.new(node)
             self.add([source], out, lambda w: w.last(source.place, out.place, out.width))
@@ -259,11 +279,9 @@ class _Planner:
             raise NotImplementedError(f"no step for {node.target}")
 
     def _alias(self, node: fx.Node, part: Part) -> None:
-        """The same memory; a copy, where it is an output as well."""
-        self.part[node] = part
-        row = self._output_row(node)
-        if row is not None and part.row is not row:
+        if node in self.outputs:
             raise NotImplementedError(f"{node} is an output and a view")
+        self.part[node] = part
 
     def _embed(self, node: fx.Node) -> None:
         weight, ids = node.args[:2]
@@ -347,6 +365,12 @@ class _Planner:
         self.add([a, b], out, lambda w: w.add(a.place, b.place, out.place, out.width))
 
     def _mul(self, node: fx.Node) -> None:
+        factor = scale_of(node, self.forms)
+        if factor is not None:
+            number = factor if isinstance(factor, float) else float(self.tensor(factor))
+            source, out = self.part[node.args[0]], self.new(node)
+            self.add([source], out, lambda w: w.scale(source.place, out.place, out.width, number))
+            return
         gate = self._gate(node)
         if gate is not None:
             act, first, second = gate

@@ -57,7 +57,7 @@ def fuse(program: ExportedProgram, context: Context) -> None:
     """All patterns over a program, in place."""
     from rushlight.delegates.cpu.patterns import attention, rms_norm, rope
 
-    for replace in (rms_norm.replace, rope.replace, attention.replace):
+    for replace in (rms_norm.replace, rope.replace, rope.extend, attention.replace):
         for node in list(program.graph.nodes):
             if node.op != "call_function":
                 continue

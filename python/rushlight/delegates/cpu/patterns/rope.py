@@ -29,6 +29,22 @@ def replace(node: fx.Node, context: Context) -> fx.Node | None:
     return None
 
 
+def extend(node: fx.Node, context: Context) -> fx.Node | None:
+    """cat(rope(x[..., :n]), x[..., n:]) is rope of x, of which the first n turn."""
+    if node.target is not aten.cat.default or len(node.args[0]) != 2 or node.args[1:] not in ((-1,), (3,)):
+        return None
+    turned, rest = node.args[0]
+    if turned.target is not ROPE or len(turned.users) != 1 or not only(rest, aten.slice.Tensor):
+        return None
+    part, x = turned.args[0], rest.args[0]
+    size, turning = x.meta["val"].shape[-1], part.meta["val"].shape[-1]
+    if part is not x and not _slice(part, x, 0, turning):
+        return None
+    if rest.meta["val"].shape[-1] != size - turning or not (_slice(rest, x, turning, size) or turning == size):
+        return None
+    return insert(node, ROPE, (x, *turned.args[1:]), node.meta["val"])
+
+
 def _turns(node, x: fx.Node) -> bool:
     """cat(-x[..., n / 2:], x[..., : n / 2])"""
     if not only(node, aten.cat.default) or len(node.args[0]) != 2 or node.args[1:] not in ((-1,), (3,)):

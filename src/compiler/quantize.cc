@@ -24,7 +24,8 @@ float Round(float scale) { return BFloat16(scale); }
 
 // Codes of a group for a scale, as floats, and their squared error.
 float Quantize(const float* x, size_t n, float scale, Range range, float* codes) {
-  constexpr float kToInteger = 12582912.0f;  // 1.5 * 2^23: adding it rounds to nearest, ties to even
+  constexpr float kToInteger =
+      12582912.0f;  // 1.5 * 2^23: adding it rounds to nearest, ties to even
   const float inverse = 1.0f / scale;
   float error = 0;
   for (size_t i = 0; i < n; ++i) {
@@ -96,7 +97,8 @@ Line QuantizeGroupToLine(const float* x, size_t n, PackedFormat format, float* c
   const auto attempt = [&](float scale, float minimum) {
     scale = Round(scale);
     minimum = Round(minimum);
-    if (!(std::fabs(scale) >= 0x1p-100f) || !std::isfinite(scale) || !std::isfinite(minimum)) return;
+    if (!(std::fabs(scale) >= 0x1p-100f) || !std::isfinite(scale) || !std::isfinite(minimum))
+      return;
     for (size_t i = 0; i < n; ++i) shifted[i] = x[i] - minimum;
     const float error = Quantize(shifted, n, scale, range, trial);
     if (error < best_error) {
@@ -165,7 +167,8 @@ Result<PackedWeights> PackAsIntegers(const PackedMatrix& w, const float* rows) {
         }
       }
     }
-    kernels::PackIntegers(part, {codes.data(), scales.data(), w.has_minimum ? minimums.data() : nullptr},
+    kernels::PackIntegers(part,
+                          {codes.data(), scales.data(), w.has_minimum ? minimums.data() : nullptr},
                           out.panels.data() + first / kernels::kPanelOutputs * PanelBytes(w));
   }
   return out;

@@ -74,9 +74,9 @@ void BindCpuPlan(nb::module_& m) {
         const double error = packed->squared_magnitude > 0
                                  ? std::sqrt(packed->squared_error / packed->squared_magnitude)
                                  : 0.0;
-        return std::pair(nb::bytes(reinterpret_cast<const char*>(packed->panels.data()),
-                                   packed->panels.size()),
-                         error);
+        return std::pair(
+            nb::bytes(reinterpret_cast<const char*>(packed->panels.data()), packed->panels.size()),
+            error);
       },
       nb::arg("address"), nb::arg("n"), nb::arg("k"), nb::arg("format"), nb::arg("group"),
       nb::arg("minimum"));

@@ -192,8 +192,7 @@ std::pair<nb::object, Span<const uint8_t>> Aligned(const nb::bytes& bytes) {
   }
   std::memcpy(pages->data, data, size);
   const Span<const uint8_t> span(static_cast<const uint8_t*>(pages->data), size);
-  return {nb::capsule(pages.release(),
-                      [](void* p) noexcept { delete static_cast<Pages*>(p); }),
+  return {nb::capsule(pages.release(), [](void* p) noexcept { delete static_cast<Pages*>(p); }),
           span};
 }
 

@@ -82,9 +82,8 @@ class Call {
     });
   }
   size_t Grain(size_t count) const {
-    return context_.threads < 2
-               ? count
-               : kernels::DivideUp(count, context_.threads * kPiecesPerThread);
+    return context_.threads < 2 ? count
+                                : kernels::DivideUp(count, context_.threads * kPiecesPerThread);
   }
 
   Context& context_;
@@ -181,14 +180,13 @@ Error Call::AllocateScratch() {
   const size_t line = kernels::kLineBytes;
   buffers_ = static_cast<float*>(arena.Allocate(m_ * plan_.row_floats * sizeof(float), line));
   quantized_ = static_cast<int8_t*>(arena.Allocate(m_ * plan_.quantized_stride, line));
-  scales_ =
-      static_cast<float*>(arena.Allocate(m_ * plan_.quantized_groups * sizeof(float), line));
+  scales_ = static_cast<float*>(arena.Allocate(m_ * plan_.quantized_groups * sizeof(float), line));
   sums_ =
       static_cast<int32_t*>(arena.Allocate(m_ * plan_.quantized_groups * sizeof(int32_t), line));
   attention_ = static_cast<float*>(
       arena.Allocate(plan_.threads * plan_.attention_floats * sizeof(float), line));
-  RL_CHECK(buffers_ != nullptr && quantized_ != nullptr && scales_ != nullptr &&
-               sums_ != nullptr && attention_ != nullptr,
+  RL_CHECK(buffers_ != nullptr && quantized_ != nullptr && scales_ != nullptr && sums_ != nullptr &&
+               attention_ != nullptr,
            Reason::kScratchArena, Error::kNone, static_cast<int64_t>(ScratchBytes(plan_, m_)),
            static_cast<int64_t>(arena.capacity()));
   RL_CHECK(context_.threads <= plan_.threads, Reason::kBug);
@@ -367,14 +365,13 @@ Error Call::Attend(const fb::Attention& step) {
   append.values = value.data;
   append.values_stride = value.stride;
   const size_t floats = m_ * cache.kv_heads * (cache.key_size + cache.value_size);
-  RL_RETURN_IF_ERROR(
-      context_.ParallelFor(cache.kv_heads, floats <= kSerialFloats ? cache.kv_heads : 1,
-                           [&](size_t begin, size_t end) {
-                             kernels::AppendArgs part = append;
-                             part.begin = begin;
-                             part.end = end;
-                             kernels::AppendToCache(part);
-                           }));
+  RL_RETURN_IF_ERROR(context_.ParallelFor(
+      cache.kv_heads, floats <= kSerialFloats ? cache.kv_heads : 1, [&](size_t begin, size_t end) {
+        kernels::AppendArgs part = append;
+        part.begin = begin;
+        part.end = end;
+        kernels::AppendToCache(part);
+      }));
 
   const View query = At(*step.query()), out = At(*step.out());
   kernels::AttentionArgs args{};
@@ -395,14 +392,14 @@ Error Call::Attend(const fb::Attention& step) {
   // A short cache is read faster than another thread comes.
   const size_t work = m_ * step.heads() * args.length * (cache.key_size + cache.value_size);
   const size_t items = kernels::AttentionItems(args);
-  return context_.ParallelFor(
-      items, work <= 4 * kSerialFloats ? items : 1, [&](size_t thread, size_t begin, size_t end) {
-        kernels::AttentionArgs part = args;
-        part.begin = begin;
-        part.end = end;
-        part.scratch = attention_ + thread * plan_.attention_floats;
-        plan_.attention(part);
-      });
+  return context_.ParallelFor(items, work <= 4 * kSerialFloats ? items : 1,
+                              [&](size_t thread, size_t begin, size_t end) {
+                                kernels::AttentionArgs part = args;
+                                part.begin = begin;
+                                part.end = end;
+                                part.scratch = attention_ + thread * plan_.attention_floats;
+                                plan_.attention(part);
+                              });
 }
 
 Result<const void*> Load(const PlanSource& source, Arena& arena) {

@@ -1,8 +1,8 @@
 // Copyright (c) The Rushlight authors.
 // SPDX-License-Identifier: BSD-3-Clause
 
-// Plan: a payload that was checked (format/cpu_plan.fbs), and what its steps point to.  Weights stay
-// where they are mapped.
+// Plan: a payload that was checked (format/cpu_plan.fbs), and what its steps point to.  Weights
+// stay where they are mapped.
 #pragma once
 
 #include "rushlight/delegate.h"

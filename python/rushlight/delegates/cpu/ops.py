@@ -52,7 +52,9 @@ def cached_attention(
     return out.contiguous(), keys, values
 
 
-cached_attention_op = torch.library.custom_op("rushlight::cached_attention", cached_attention, mutates_args=())
+cached_attention_op = torch.library.custom_op(
+    "rushlight::cached_attention", cached_attention, mutates_args=()
+)
 
 
 @cached_attention_op.register_fake

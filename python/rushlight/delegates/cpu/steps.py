@@ -148,7 +148,10 @@ class _Planner:
         sizes = [expr_of(s) for s in node.meta["val"].shape[:-1]]
         for i, user in enumerate(self._user_inputs()):
             shape = [expr_of(s) for s in user.meta["val"].shape]
-            if self.arguments[i][0] != POSITIONS and sizes == shape[: len(shape) - (self.arguments[i][0] > 1)]:
+            if (
+                self.arguments[i][0] != POSITIONS
+                and sizes == shape[: len(shape) - (self.arguments[i][0] > 1)]
+            ):
                 return i
         raise NotImplementedError(f"no input has the sizes of {node}")
 
@@ -177,7 +180,9 @@ class _Planner:
     def vector(self, node: fx.Node | None) -> int:
         if node is None:
             return -1
-        return self.vector_of((self.tensor(node).data_ptr(), node.meta["val"].shape), lambda: self.tensor(node))
+        return self.vector_of(
+            (self.tensor(node).data_ptr(), node.meta["val"].shape), lambda: self.tensor(node)
+        )
 
     def vector_of(self, key, make) -> int:
         if key not in self.vectors:
@@ -467,4 +472,3 @@ def _stride(width: int) -> int:
     """Floats between rows: whole lines, and not so that rows lie 4 KiB apart, which compete in caches."""
     width = -(-width // 16) * 16
     return width + 16 if width % 1024 == 0 else width
-

@@ -40,7 +40,9 @@ def extend(node: fx.Node, context: Context) -> fx.Node | None:
     size, turning = x.meta["val"].shape[-1], part.meta["val"].shape[-1]
     if part is not x and not _slice(part, x, 0, turning):
         return None
-    if rest.meta["val"].shape[-1] != size - turning or not (_slice(rest, x, turning, size) or turning == size):
+    if rest.meta["val"].shape[-1] != size - turning or not (
+        _slice(rest, x, turning, size) or turning == size
+    ):
         return None
     return insert(node, ROPE, (x, *turned.args[1:]), node.meta["val"])
 

@@ -8,7 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 SENTENCES = ROOT / "src/module/describe.cc"
 # For delegates, which applications bring.
-OTHERS = {"kDelegatePayload", "kDelegateVersion", "kDelegateRun"}
+OTHERS = {"kDelegateRun"}
 
 
 def reasons() -> list[str]:

@@ -59,6 +59,8 @@ def _export(arguments) -> int:
         max_context_len=arguments.max_context_len,
         max_seq_len=arguments.max_seq_len,
         all_logits=arguments.all_logits,
+        backend=arguments.backend,
+        quantize=arguments.quantize,
         progress=progress,
     )
     progress(f"writing {arguments.output}")
@@ -85,6 +87,14 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("--task", default="text-generation", choices=["text-generation"])
     export.add_argument("-o", "--output", required=True, help="the program file (.pte)")
     export.add_argument("--dtype", default="float32", choices=["float32", "float16", "bfloat16"])
+    export.add_argument(
+        "--backend", default="portable", choices=["portable", "cpu"], help="cpu: fused steps, packed weights"
+    )
+    export.add_argument(
+        "--quantize",
+        choices=["int4", "int8", "bf16", "fp16"],
+        help="how weights are stored (implies --backend cpu)",
+    )
     export.add_argument(
         "--max-context-len", type=int, help="positions of the cache (the model's, 2048 at most)"
     )

@@ -27,6 +27,7 @@ def compile(  # noqa: A001  (the name that users type)
     dynamic_shapes=None,
     strict: bool = False,
     backend: str = "portable",
+    quantize=None,
     partitioner=None,
     transform_passes=None,
     constant_methods: Mapping[str, object] | None = None,
@@ -37,13 +38,14 @@ def compile(  # noqa: A001  (the name that users type)
     model           an nn.Module, an ExportedProgram, or a dict of either by method name
     inputs, kwargs  example inputs (for a dict of modules: dicts by method name)
     dynamic_shapes  as torch.export takes them; every dimension needs a bound
-    backend         "portable": nothing is delegated
+    backend         "portable": nothing is delegated; "cpu": what our CPU delegate knows runs there
+    quantize        how the CPU delegate stores weights: "int4", "int8", "bf16", "fp16", or a
+                    rushlight.delegates.cpu.Quantization; implies backend="cpu"
     partitioner     delegates of your own: a Partitioner, or a list
 
     Raises CompileError with every obstacle at once: what, the line of the model, what would help.
     """
-    if backend != "portable":
-        raise ValueError(f"no backend {backend!r}; there is 'portable'")
+    partitioner = _with_own(partitioner, own_partitioners(backend, quantize))
     exported = _export(model, inputs, kwargs, dynamic_shapes, strict)
     edge = to_edge_transform_and_lower(
         exported,
@@ -52,6 +54,24 @@ def compile(  # noqa: A001  (the name that users type)
         constant_methods=constant_methods,
     )
     return edge.to_executorch(config)
+
+
+def own_partitioners(backend: str, quantize) -> list:
+    """The library's partitioners for what a user asked for."""
+    if backend not in ("portable", "cpu"):
+        raise ValueError(f"no backend {backend!r}; there are 'portable' and 'cpu'")
+    if backend == "portable" and quantize is None:
+        return []
+    from rushlight.delegates.cpu import CpuPartitioner, Quantization
+
+    return [CpuPartitioner(Quantization.of(quantize))]
+
+
+def _with_own(given, own: list):
+    """A user's partitioners (one, a list, or either by method) behind our own."""
+    if isinstance(given, Mapping):
+        return {method: _with_own(p, own) for method, p in given.items()}
+    return [*own, *([] if given is None else given if isinstance(given, (list, tuple)) else [given])]
 
 
 def explain(model, inputs: Sequence = (), **options) -> list[Obstacle]:

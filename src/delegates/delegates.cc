@@ -3,8 +3,10 @@
 
 #include "rushlight/delegates.h"
 
+#include "src/delegates/cpu/cpu.h"
+
 namespace rushlight::delegates {
 
-Span<const Delegate> AllDelegates() { return {}; }
+Span<const Delegate> AllDelegates() { return {&cpu::kDelegate, 1}; }
 
 }  // namespace rushlight::delegates

@@ -10,8 +10,8 @@
 //
 // The leader opens all shares, then signals, works itself, and waits until `done` has counted the
 // pieces that others took.  Nobody waits for a thread that has taken nothing, and there is no
-// barrier.  A late thread may read the fields of Loop while the leader writes those of the next one:
-// the number, which is written first and read last, tells it, and then it takes nothing.
+// barrier.  A late thread may read the fields of Loop while the leader writes those of the next
+// one: the number, which is written first and read last, tells it, and then it takes nothing.
 
 #include "rushlight/thread_team.h"
 

@@ -62,6 +62,7 @@ def _lower(program: ExportedProgram, tag: str, spec: DelegationSpec) -> None:
         return
     inside = set(nodes)
     _check_convex(graph, inside, tag)
+    _give_state(program, tag, inside)
     outputs = [n for n in nodes if any(u not in inside for u in n.users)]
     # A part of a tuple belongs to the partition with its whole.
     for n in list(outputs):
@@ -93,6 +94,21 @@ def _lower(program: ExportedProgram, tag: str, spec: DelegationSpec) -> None:
         o.replace_all_uses_with(part_node, delete_user_cb=lambda u: u not in inside)
     for n in reversed(nodes):
         graph.erase_node(n)
+
+
+def _give_state(program: ExportedProgram, tag: str, inside: set[fx.Node]) -> None:
+    """Buffers that the delegate takes and that it alone writes become its own state: they are no outputs
+    of the method any more."""
+    specs = input_specs(program)
+    taken = {s.target for n, s in specs.items() if n.meta.get("delegation_tag") == tag}
+    output = program.graph.output_node()
+    kept = [
+        (spec, node)
+        for spec, node in zip(program.graph_signature.output_specs, output.args[0], strict=True)
+        if spec.kind != OutputKind.BUFFER_MUTATION or spec.target not in taken or node not in inside
+    ]
+    program.graph_signature.output_specs = [spec for spec, _ in kept]
+    output.args = (tuple(node for _, node in kept),)
 
 
 def _move_users_behind(graph: fx.Graph, inside: set[fx.Node], last: fx.Node) -> None:

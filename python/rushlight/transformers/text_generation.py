@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import torch
 
+from rushlight.compiler import own_partitioners
 from rushlight.program import (
     ExecutorchBackendConfig,
     ExecutorchProgramManager,
@@ -78,6 +79,8 @@ def compile_text_generation(
     max_seq_len: int | None = None,
     all_logits: bool = False,
     assets: TextAssets | None = None,
+    backend: str = "portable",
+    quantize=None,
     config: ExecutorchBackendConfig | None = None,
     progress=lambda what: None,
 ) -> ExecutorchProgramManager:
@@ -86,6 +89,7 @@ def compile_text_generation(
     max_context_len   positions of the cache; default: the model's, 2048 at most
     max_seq_len       most tokens of one call; default 512, or the context
     all_logits        logits of every token instead of the last one only (metadata get_logits_to_keep: 0, 1)
+    backend, quantize    as rushlight.compile takes them
     """
     text_config = model.config.get_text_config()
     limit = getattr(text_config, "max_position_embeddings", None) or 2048
@@ -98,6 +102,7 @@ def compile_text_generation(
     progress("lowering")
     edge = to_edge_transform_and_lower(
         exported,
+        partitioner=own_partitioners(backend, quantize),
         constant_methods={
             **metadata(model, max_context_len, max_seq_len, all_logits),
             "get_can_rewind": module.can_rewind,

@@ -63,6 +63,7 @@ NB_MODULE(_native, m) {
   m.attr("NO_KERNEL") = static_cast<int>(rushlight::Reason::kNoKernel);
   m.attr("NO_DELEGATE") = static_cast<int>(rushlight::Reason::kNoDelegate);
   rushlight::python::BindOps(m);
+  rushlight::python::BindCpuPlan(m);
   rushlight::python::BindMemoryPlanner(m);
   rushlight::python::BindDataFile(m);
   rushlight::python::BindGguf(m);

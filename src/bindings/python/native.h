@@ -14,6 +14,7 @@ namespace rushlight::python {
 
 void BindOps(nanobind::module_& m);             // the operator table; single operators, for tests
 void BindProgramBuilder(nanobind::module_& m);  // writing and checking program files
+void BindCpuPlan(nanobind::module_& m);         // plans and packed weights of the CPU delegate
 void BindMemoryPlanner(nanobind::module_& m);   // offsets of buffers in planned memory
 void BindDataFile(nanobind::module_& m);        // reading and writing data files (.ptd)
 void BindGguf(nanobind::module_& m);            // GGUF files

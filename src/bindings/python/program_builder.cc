@@ -41,13 +41,19 @@ struct ProgramWriter {
 
   ProgramBuilder builder;
   std::vector<nb::object> owners;
+  std::vector<ProgramBuilder::Bytes> payloads;  // of delegates
 };
 
-// The program in memory that looks like the file, except that weights are pages never touched.
+// The program in memory that looks like the file, except that weights are pages never touched:
+// what delegates load is there.
 struct Image {
-  explicit Image(ProgramBuilder& builder) {
+  explicit Image(ProgramWriter& writer) {
     std::vector<uint8_t> head;
-    builder.Finish([&](const void* data, size_t n) {
+    std::vector<std::pair<size_t, ProgramBuilder::Bytes>> pieces;
+    writer.builder.Finish([&](const void* data, size_t n) {
+      for (const ProgramBuilder::Bytes& payload : writer.payloads) {
+        if (payload.data() == data && payload.size() == n) pieces.emplace_back(size, payload);
+      }
       if (size == 0 || head.size() < head_bytes) {
         const auto* p = static_cast<const uint8_t*>(data);
         head.insert(head.end(), p, p + n);
@@ -58,7 +64,11 @@ struct Image {
     });
     if (head.size() > head_bytes) head.resize(head_bytes);
     pages = static_cast<uint8_t*>(platform::AllocatePages(size));
-    if (pages != nullptr) std::memcpy(pages, head.data(), head.size());
+    if (pages == nullptr) return;
+    std::memcpy(pages, head.data(), head.size());
+    for (const auto& [offset, bytes] : pieces) {
+      std::memcpy(pages + offset, bytes.data(), bytes.size());
+    }
   }
   ~Image() { platform::FreePages(pages, size); }
   Image(const Image&) = delete;
@@ -84,7 +94,7 @@ struct Found {
 
 // Loads every method as a device would, and tells all that stands in the way.
 nb::dict Check(ProgramWriter& b) {
-  Image image(b.builder);
+  Image image(b);
   if (image.pages == nullptr)
     Raise(Error(Reason::kHeap, Error::kNone, static_cast<int64_t>(image.size)));
   Result<Program> program = Program::LoadInPlace({image.pages, image.size});
@@ -191,7 +201,8 @@ void BindProgramBuilder(nb::module_& m) {
              for (const auto& [key, value] : specs) {
                copied.emplace_back(key, std::string(value.c_str(), value.size()));
              }
-             return b.builder.AddDelegate(method, id, b.Keep(payload), copied, inline_payload);
+             b.payloads.push_back(b.Keep(payload));
+             return b.builder.AddDelegate(method, id, b.payloads.back(), copied, inline_payload);
            })
       .def("write_file",
            [](ProgramWriter& b, const std::string& path) {

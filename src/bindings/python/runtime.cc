@@ -9,11 +9,15 @@
 #include <nanobind/stl/vector.h>
 
 #include <algorithm>
+#include <cstring>
 #include <deque>
 #include <map>
+#include <memory>
 #include <optional>
+#include <utility>
 
 #include "rushlight/module.h"
+#include "rushlight/platform.h"
 #include "src/bindings/python/native.h"
 
 namespace nb = nanobind;
@@ -170,6 +174,28 @@ struct PyModule {
   Module module;
 };
 
+// A program's bytes where delegates may read weights in place, and what keeps them there.
+std::pair<nb::object, Span<const uint8_t>> Aligned(const nb::bytes& bytes) {
+  const auto* data = reinterpret_cast<const uint8_t*>(bytes.c_str());
+  const size_t size = bytes.size();
+  if (size == 0 || reinterpret_cast<uintptr_t>(data) % 64 == 0) return {bytes, {data, size}};
+  struct Pages {
+    explicit Pages(size_t n) : data(platform::AllocatePages(n)), size(n) {}
+    ~Pages() { platform::FreePages(data, size); }
+    Pages(const Pages&) = delete;
+    void* data;
+    size_t size;
+  };
+  auto pages = std::make_unique<Pages>(size);
+  if (pages->data == nullptr) {
+    Raise(Error(Reason::kHeap, Error::kNone, static_cast<int64_t>(size)));
+  }
+  std::memcpy(pages->data, data, size);
+  const Span<const uint8_t> span(static_cast<const uint8_t*>(pages->data), size);
+  return {nb::capsule(pages.release(), [](void* p) noexcept { delete static_cast<Pages*>(p); }),
+          span};
+}
+
 nb::dict Meta(const PyModule& m, const std::string& name) {
   const Result<MethodMeta> found = m.module.method_meta(name);
   if (!found.ok()) Raise(found.error());
@@ -321,12 +347,11 @@ void BindRuntime(nb::module_& m) {
           "from_bytes",
           [](const nb::bytes& bytes, const std::vector<std::string>& data_files,
              uint64_t memory_limit, size_t threads) {
-            const Span<const uint8_t> span(reinterpret_cast<const uint8_t*>(bytes.c_str()),
-                                           bytes.size());
+            const auto [owner, span] = Aligned(bytes);
             Result<Module> module =
                 Module::FromBytes(span, Options("map", data_files, memory_limit, threads));
             if (!module.ok()) Raise(module.error());
-            return new PyModule{bytes, *std::move(module)};
+            return new PyModule{owner, *std::move(module)};
           },
           nb::arg("bytes"), nb::arg("data_files") = std::vector<std::string>(),
           nb::arg("memory_limit") = 0, nb::arg("threads") = 0, nb::rv_policy::take_ownership)

@@ -1,0 +1,159 @@
+# Copyright (c) The Rushlight authors.
+# SPDX-License-Identifier: BSD-3-Clause
+"""Decoders on the CPU delegate against eager."""
+
+import numpy as np
+import pytest
+import torch
+import transformers as T
+
+import rushlight
+from rushlight.delegates.backend import call_delegate
+from rushlight.delegates.cpu.weights import Quantization, interleaved, pack
+from rushlight.transformers.text_generation import compile_text_generation
+
+SIZES = dict(
+    hidden_size=64, num_hidden_layers=2, num_attention_heads=4, intermediate_size=96, vocab_size=99,
+    max_position_embeddings=96, num_key_value_heads=2,
+)  # fmt: skip
+MODELS = {
+    "llama": lambda: T.LlamaForCausalLM(T.LlamaConfig(**SIZES)),
+    "qwen2": lambda: T.Qwen2ForCausalLM(T.Qwen2Config(**SIZES)),  # biases
+    "qwen3": lambda: T.Qwen3ForCausalLM(T.Qwen3Config(**SIZES, head_dim=32)),  # norms of heads
+    "window": lambda: T.MistralForCausalLM(T.MistralConfig(**SIZES, sliding_window=16)),
+    "softcap": lambda: T.Gemma2ForCausalLM(T.Gemma2Config(**SIZES, head_dim=32, sliding_window=16)),
+    "columns": lambda: T.Phi3ForCausalLM(T.Phi3Config(**SIZES, pad_token_id=0)),
+    "partial": lambda: T.StableLmForCausalLM(T.StableLmConfig(**SIZES)),
+    "scales": lambda: T.GraniteForCausalLM(T.GraniteConfig(**SIZES, residual_multiplier=0.5)),
+    "in pieces": lambda: T.CohereForCausalLM(T.CohereConfig(**SIZES)),
+}
+TOKENS = 40
+
+
+def make(name):
+    torch.manual_seed(1)
+    model = MODELS[name]().eval()
+    with torch.no_grad():
+        for p in model.parameters():
+            if p.std() == 0:
+                p.add_(0.1 * torch.randn_like(p))
+    return model, torch.randint(1, 99, (1, TOKENS))
+
+
+def compiled(model, quantize=None):
+    return compile_text_generation(
+        model, max_context_len=64, max_seq_len=TOKENS, backend="cpu", quantize=quantize
+    )
+
+
+def logits(module, ids, chunk):
+    out = []
+    for begin in range(0, TOKENS, chunk):
+        end = min(begin + chunk, TOKENS)
+        tokens = ids[:, begin:end].contiguous().numpy()
+        out.append(np.array(module.forward(tokens, np.arange(begin, end))).reshape(-1))
+    return out
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_equals_eager(name):
+    model, ids = make(name)
+    with torch.no_grad():
+        expected = model(ids).logits[0].numpy()
+    program = compiled(model)
+    targets = [n.target for n in program.exported_program().graph.nodes if n.op == "call_function"]
+    assert call_delegate in targets
+    if name != "in pieces":
+        assert targets.count(call_delegate) == 1 and len(targets) < 6
+    for chunk in (17, 1):
+        got = logits(rushlight.load(program.buffer), ids, chunk)
+        for end, row in zip(range(chunk, TOKENS + 1, chunk), got, strict=False):
+            np.testing.assert_allclose(row, expected[end - 1], atol=3e-6 * abs(expected).max())
+
+
+@pytest.mark.parametrize("format, most", [("bf16", 0.02), ("int8", 0.05), ("int4", 0.4)])
+def test_quantized_weights(format, most):
+    model, ids = make("llama")
+    with torch.no_grad():
+        expected = model(ids).logits[0, -1].numpy()
+    program = compiled(model, format)
+    got = logits(rushlight.load(program.buffer), ids, TOKENS - 1)[-1]
+    assert 0 < abs(got - expected).max() < most * abs(expected).max()
+    assert program.file_bytes < compiled(model).file_bytes
+
+
+@pytest.mark.parametrize("format", [None, "int8", "int4"])
+def test_same_bits_however_it_is_cut(format):
+    model, ids = make("llama")
+    file = compiled(model, format).buffer
+    last = [
+        logits(rushlight.load(file, threads=threads), ids, chunk)[-1]
+        for threads in (1, 2)
+        for chunk in (1, 8, 20)
+    ]
+    for other in last[1:]:
+        np.testing.assert_array_equal(other, last[0])
+
+
+def test_modules_share_weights_and_not_conversations():
+    model, ids = make("llama")
+    first = rushlight.load(compiled(model, "int8").buffer)
+    second = first.share()
+    alone = logits(first, ids, 1)
+    tokens, positions = ids.numpy(), np.arange(TOKENS)
+    for i in range(8):
+        a = np.array(first.forward(tokens[:, i : i + 1], positions[i : i + 1])).reshape(-1)
+        other = tokens[:, TOKENS - 1 - i : TOKENS - i]
+        second.forward(np.ascontiguousarray(other), positions[i : i + 1])
+        np.testing.assert_array_equal(a, alone[i])
+
+
+def test_refuses_positions_and_tokens_out_of_range():
+    model, ids = make("llama")
+    module = rushlight.load(compiled(model).buffer)
+    for tokens, position in (([[99]], [0]), ([[-1]], [0]), ([[1]], [64]), ([[1]], [-1]), ([[1, 1]], [3, 5])):
+        with pytest.raises(RuntimeError):
+            module.forward(np.array(tokens), np.array(position))
+    assert np.isfinite(np.array(module.forward(ids[:, :3].numpy(), np.arange(3)))).all()
+
+
+def test_damaged_plans_are_refused_or_run():
+    model, ids = make("llama")
+    file = bytearray(compiled(model, "int4").buffer)
+    begin = file.index(b"RLC1") - 4
+    random = np.random.default_rng(3)
+    outcomes = set()
+    for _ in range(300):
+        damaged = bytearray(file)
+        for _ in range(random.integers(1, 4)):
+            damaged[begin + random.integers(0, 6000)] = random.integers(0, 256)
+        try:
+            rushlight.load(bytes(damaged)).forward(ids[:, :3].numpy(), np.arange(3))
+            outcomes.add("ran")
+        except RuntimeError:
+            outcomes.add("refused")
+    assert outcomes == {"ran", "refused"}
+
+
+def test_minimums_where_weights_were_on_a_grid():
+    codes = torch.randint(0, 16, (32, 64)).float()
+    codes[:, ::32], codes[:, 1::32] = 0, 15
+    grid = codes * 0.25 - 1.5
+    assert pack(grid, "int4", 32).minimum
+    assert pack(grid, "int4", 32).error < 1e-6
+    assert not pack(torch.randn(32, 64), "int4", 32).minimum
+
+
+def test_interleaves_panels():
+    gate, other = torch.arange(20.0), torch.arange(100.0, 120.0)
+    both = interleaved(gate, other)
+    assert both.tolist()[:32] == [*range(16), *range(100, 116)]
+    assert both.tolist()[32:] == [*range(16, 20), *[0] * 12, *range(116, 120), *[0] * 12]
+
+
+def test_options_that_do_not_exist():
+    for wrong in (dict(weights="int3"), dict(group=24), dict(cache="int8"), dict(modules={"*": "x"})):
+        with pytest.raises(ValueError):
+            Quantization(**wrong)
+    with pytest.raises(ValueError):
+        rushlight.compile(torch.nn.Linear(2, 2), (torch.zeros(1, 2),), backend="gpu")

@@ -1,0 +1,109 @@
+# Copyright (c) The Rushlight authors.
+# SPDX-License-Identifier: BSD-3-Clause
+"""Formats of weights, and packing them (src/kernels/packed/layout.h)."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import asdict, dataclass, field
+from fnmatch import fnmatch
+
+import torch
+
+from rushlight import _native
+
+FORMATS = {"float32": 0, "bfloat16": 1, "float16": 2, "int8": 3, "int4": 4}
+SHORT = {"bf16": "bfloat16", "fp16": "float16", "fp32": "float32"}
+PANEL = 16  # outputs
+
+
+@dataclass(frozen=True)
+class Quantization:
+    """How weights and caches are stored.
+
+    weights   float32, bfloat16, float16, int8 or int4
+    group     inputs that share a scale, a multiple of 16; 0: all of a row
+    cache     float32, bfloat16 or float16; none: bfloat16 where weights are not float32
+    modules   other formats by name of the parameter, with wildcards: {"*.lm_head.*": "int8"}
+    """
+
+    weights: str = "float32"
+    group: int = 32
+    cache: str | None = None
+    modules: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self):
+        for name in ("weights", "cache"):
+            value = getattr(self, name)
+            object.__setattr__(self, name, SHORT.get(value, value))
+        if self.cache is None:
+            object.__setattr__(self, "cache", "float32" if self.weights == "float32" else "bfloat16")
+        for format in (self.weights, *self.modules.values()):
+            if SHORT.get(format, format) not in FORMATS:
+                raise ValueError(f"no format {format!r} for weights; there are {', '.join(FORMATS)}")
+        if self.cache not in ("float32", "bfloat16", "float16"):
+            raise ValueError(f"no format {self.cache!r} for caches; there are float32, bfloat16, float16")
+        if self.group < 0 or self.group % 16 != 0:
+            raise ValueError(f"a group of {self.group} is no multiple of 16")
+
+    @staticmethod
+    def of(value: Quantization | str | None) -> Quantization:
+        """What `quantize=` means: a name, or a Quantization."""
+        return value if isinstance(value, Quantization) else Quantization(value or "float32")
+
+    def format_of(self, name: str) -> str:
+        for pattern, format in self.modules.items():
+            if fnmatch(name, pattern):
+                return SHORT.get(format, format)
+        return self.weights
+
+    def to_dict(self) -> dict:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class PackedMatrix:
+    key: str
+    data: bytes
+    format: int
+    outputs: int
+    inputs: int
+    group: int
+    minimum: bool
+    error: float  # of the packed weights, relative to their size
+
+
+def pack(rows: torch.Tensor, format: str, group: int) -> PackedMatrix:
+    """Rows float32 [n, k].  Four-bit groups get a minimum where that halves the error: where weights were
+    on such a grid before.  Raises _native.Error where a weight is not finite."""
+    rows = rows.detach().contiguous()
+    n, k = rows.shape
+    group = k if group == 0 or group >= k or format not in ("int8", "int4") else group
+    minimum = False
+    if format == "int4":
+        sample = rows[:: max(n // 64, 1)].contiguous()
+        errors = [
+            _native.pack_weights(sample.data_ptr(), *sample.shape, FORMATS[format], group, m)[1]
+            for m in (False, True)
+        ]
+        minimum = errors[1] < 0.5 * errors[0]
+    data, error = _native.pack_weights(rows.data_ptr(), n, k, FORMATS[format], group, minimum)
+    name = f"{format} {n} {k} {group} {minimum}:"
+    key = "rushlight.cpu." + hashlib.sha256(name.encode() + data).hexdigest()[:32]
+    return PackedMatrix(key, data, FORMATS[format], n, k, group, minimum, error)
+
+
+def stacked(tensors: list[torch.Tensor]) -> torch.Tensor:
+    """Matrices [n, k], or vectors [n], below each other."""
+    return tensors[0] if len(tensors) == 1 else torch.cat(tensors)
+
+
+def interleaved(gate: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+    """Two matrices [n, k], or vectors [n], panel by panel, each padded to whole panels."""
+    parts = []
+    for t in (gate, other):
+        padding = -t.shape[0] % PANEL
+        if padding:
+            t = torch.cat([t, t.new_zeros(padding, *t.shape[1:])])
+        parts.append(t.reshape(-1, PANEL, *t.shape[1:]))
+    return torch.stack(parts, 1).reshape(-1, *gate.shape[1:])

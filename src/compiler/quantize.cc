@@ -1,0 +1,217 @@
+// Copyright (c) The Rushlight authors.
+// SPDX-License-Identifier: BSD-3-Clause
+
+#include "src/compiler/quantize.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "src/core/no_throw.h"
+#include "src/kernels/packed/pack.h"
+
+namespace rushlight::compiler {
+namespace {
+
+using kernels::PackedFormat;
+using kernels::PackedMatrix;
+
+struct Range {
+  float low, high;  // codes
+};
+
+float Round(float scale) { return BFloat16(scale); }
+
+// Codes of a group for a scale, as floats, and their squared error.
+float Quantize(const float* x, size_t n, float scale, Range range, float* codes) {
+  constexpr float kToInteger =
+      12582912.0f;  // 1.5 * 2^23: adding it rounds to nearest, ties to even
+  const float inverse = 1.0f / scale;
+  float error = 0;
+  for (size_t i = 0; i < n; ++i) {
+    float code = std::min(std::max(x[i] * inverse, range.low), range.high);
+    code = (code + kToInteger) - kToInteger;
+    codes[i] = code;
+    const float d = x[i] - code * scale;
+    error += d * d;
+  }
+  return error;
+}
+
+// The scale for which the codes, as they are, fit best.
+float BestScale(const float* x, const float* codes, size_t n) {
+  float product = 0, square = 0;
+  for (size_t i = 0; i < n; ++i) {
+    product += x[i] * codes[i];
+    square += codes[i] * codes[i];
+  }
+  return square > 0 ? Round(product / square) : 0;
+}
+
+// One group.  `codes` and `trial`: [n].  Returns the scale.
+float QuantizeGroup(const float* x, size_t n, PackedFormat format, float* codes, float* trial) {
+  const bool four = format == PackedFormat::kU4;
+  const Range range = four ? Range{-8, 7} : Range{-128, 127};
+  float low = 0, high = 0;
+  for (size_t i = 0; i < n; ++i) {
+    low = std::min(low, x[i]);
+    high = std::max(high, x[i]);
+  }
+  float best_error = INFINITY, best = 0;
+  const auto attempt = [&](float scale) {
+    scale = Round(scale);
+    if (!(std::fabs(scale) >= 0x1p-100f) || !std::isfinite(scale)) return;
+    const float error = Quantize(x, n, scale, range, trial);
+    if (error < best_error) {
+      best_error = error;
+      best = scale;
+      std::memcpy(codes, trial, n * sizeof(float));
+    }
+  };
+  // The larger extreme gets the code that only one sign has; its sign is the scale's.
+  const float extreme = -low > high ? low : high;
+  const float full = extreme / range.low;
+  attempt(full);
+  if (four) {
+    for (int i = 0; i < 10; ++i) attempt(full * (0.75f + 0.04f * static_cast<float>(i)));
+    attempt(extreme / range.high);
+    attempt(-extreme / range.high);
+  }
+  for (int i = 0; i < 2 && best != 0; ++i) attempt(BestScale(x, codes, n));
+  if (best == 0) std::fill_n(codes, n, 0.0f);
+  return best;
+}
+
+// Of value = scale * code + minimum.
+struct Line {
+  float scale, minimum;
+};
+
+// One group with a minimum: codes between the extremes, then lines fitted to the codes.
+Line QuantizeGroupToLine(const float* x, size_t n, PackedFormat format, float* codes, float* trial,
+                         float* shifted) {
+  const Range range = format == PackedFormat::kU4 ? Range{-8, 7} : Range{-128, 127};
+  const float low = *std::min_element(x, x + n), high = *std::max_element(x, x + n);
+  float best_error = INFINITY;
+  Line best{0, 0};
+  const auto attempt = [&](float scale, float minimum) {
+    scale = Round(scale);
+    minimum = Round(minimum);
+    if (!(std::fabs(scale) >= 0x1p-100f) || !std::isfinite(scale) || !std::isfinite(minimum))
+      return;
+    for (size_t i = 0; i < n; ++i) shifted[i] = x[i] - minimum;
+    const float error = Quantize(shifted, n, scale, range, trial);
+    if (error < best_error) {
+      best_error = error;
+      best = {scale, minimum};
+      std::memcpy(codes, trial, n * sizeof(float));
+    }
+  };
+  for (const float shrink : {1.0f, 0.95f, 0.9f}) {
+    const float scale = (high - low) / (range.high - range.low) * shrink;
+    const float middle = (low + high) / 2;
+    attempt(scale, middle - scale * (range.low + range.high) / 2);
+  }
+  if (best_error == INFINITY) {  // all equal
+    std::fill_n(codes, n, 0.0f);
+    return {0, Round(low)};
+  }
+  for (int i = 0; i < 3; ++i) {
+    double sum_x = 0, sum_c = 0, sum_cc = 0, sum_cx = 0;
+    for (size_t j = 0; j < n; ++j) {
+      sum_x += x[j];
+      sum_c += codes[j];
+      sum_cc += double{codes[j]} * codes[j];
+      sum_cx += double{codes[j]} * x[j];
+    }
+    const double count = static_cast<double>(n);
+    const double spread = count * sum_cc - sum_c * sum_c;
+    if (!(spread > 0)) break;
+    const double scale = (count * sum_cx - sum_c * sum_x) / spread;
+    attempt(static_cast<float>(scale), static_cast<float>((sum_x - scale * sum_c) / count));
+  }
+  return best;
+}
+
+// PackIntegers() takes whole matrices; a few panels at a time keep the codes in the cache.
+constexpr size_t kRowsAtOnce = 8 * kernels::kPanelOutputs;
+
+Result<PackedWeights> PackAsIntegers(const PackedMatrix& w, const float* rows) {
+  PackedWeights out;
+  out.panels.resize(kernels::PackedBytes(w));
+  const size_t groups = kernels::GroupCount(w);
+  std::vector<int8_t> codes(kRowsAtOnce * w.k);
+  std::vector<BFloat16> scales(kRowsAtOnce * groups);
+  std::vector<BFloat16> minimums(w.has_minimum ? scales.size() : 0);
+  std::vector<float> best(w.group), trial(w.group), shifted(w.group);
+  for (size_t first = 0; first < w.n; first += kRowsAtOnce) {
+    PackedMatrix part = w;
+    part.n = std::min(kRowsAtOnce, w.n - first);
+    for (size_t r = 0; r < part.n; ++r) {
+      for (size_t g = 0; g < groups; ++g) {
+        const size_t begin = g * w.group, n = std::min(w.group, w.k - begin);
+        const float* x = rows + (first + r) * w.k + begin;
+        Line line{0, 0};
+        if (w.has_minimum) {
+          line = QuantizeGroupToLine(x, n, w.format, best.data(), trial.data(), shifted.data());
+          minimums[r * groups + g] = BFloat16(line.minimum);
+        } else {
+          line.scale = QuantizeGroup(x, n, w.format, best.data(), trial.data());
+        }
+        scales[r * groups + g] = BFloat16(line.scale);
+        for (size_t i = 0; i < n; ++i) {
+          codes[r * w.k + begin + i] = static_cast<int8_t>(best[i]);
+          const double d = x[i] - (double{best[i]} * double{line.scale} + double{line.minimum});
+          out.squared_error += d * d;
+          out.squared_magnitude += double{x[i]} * double{x[i]};
+        }
+      }
+    }
+    kernels::PackIntegers(part,
+                          {codes.data(), scales.data(), w.has_minimum ? minimums.data() : nullptr},
+                          out.panels.data() + first / kernels::kPanelOutputs * PanelBytes(w));
+  }
+  return out;
+}
+
+template <class T>
+Result<PackedWeights> PackAsHalves(const PackedMatrix& w, const float* rows) {
+  PackedWeights out;
+  out.panels.resize(kernels::PackedBytes(w));
+  std::vector<T> halves(w.n * w.k);
+  for (size_t i = 0; i < halves.size(); ++i) {
+    halves[i] = T(rows[i]);
+    const double d = double{rows[i]} - double{static_cast<float>(halves[i])};
+    out.squared_error += d * d;
+    out.squared_magnitude += double{rows[i]} * double{rows[i]};
+  }
+  kernels::PackFloats(w, halves.data(), out.panels.data());
+  return out;
+}
+
+}  // namespace
+
+Result<PackedWeights> PackWeights(const PackedMatrix& w, const float* rows) {
+  RL_CHECK(kernels::PackedBytes(w) > 0, Reason::kOptionInvalid);
+  return NoThrow([&]() -> Result<PackedWeights> {
+    float any = 0;  // NaN as soon as a weight is not finite
+    for (size_t i = 0; i < w.n * w.k; ++i) any += rows[i] * 0.0f;
+    RL_CHECK(any == 0, Reason::kOptionInvalid);
+    switch (w.format) {
+      case PackedFormat::kF32: {
+        PackedWeights out;
+        out.panels.resize(kernels::PackedBytes(w));
+        kernels::PackFloats(w, rows, out.panels.data());
+        return out;
+      }
+      case PackedFormat::kBF16:
+        return PackAsHalves<BFloat16>(w, rows);
+      case PackedFormat::kF16:
+        return PackAsHalves<Float16>(w, rows);
+      default:
+        return PackAsIntegers(w, rows);
+    }
+  });
+}
+
+}  // namespace rushlight::compiler

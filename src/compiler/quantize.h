@@ -1,0 +1,26 @@
+// Copyright (c) The Rushlight authors.
+// SPDX-License-Identifier: BSD-3-Clause
+
+// Rows of floats to packed panels (src/kernels/packed/layout.h).
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "rushlight/error.h"
+#include "src/kernels/packed/layout.h"
+
+namespace rushlight::compiler {
+
+struct PackedWeights {
+  std::vector<uint8_t> panels;
+  double squared_error = 0;      // sum of (packed - float)^2
+  double squared_magnitude = 0;  // sum of float^2
+};
+
+// Packs rows [n, k] in a matrix's format.  Integers: for every group the scale, of those near what
+// its extremes ask for, with the smallest squared error; likewise the minimum, where there is one.
+// Errors: kOptionInvalid where there is no such matrix, or a weight that is not finite.
+Result<PackedWeights> PackWeights(const kernels::PackedMatrix& w, const float* rows);
+
+}  // namespace rushlight::compiler

@@ -1,0 +1,359 @@
+// Copyright (c) The Rushlight authors.
+// SPDX-License-Identifier: BSD-3-Clause
+
+#include "src/delegates/cpu/plan.h"
+
+#include <algorithm>
+
+#include "cpu_plan_generated.h"
+#include "rushlight/platform.h"
+
+namespace rushlight::delegates::cpu {
+namespace {
+
+namespace fb = rushlight::fb::cpu;
+using kernels::PackedFormat;
+using kernels::PackedMatrix;
+
+constexpr uint32_t kVersion = 1;
+// Sizes of rows, matrices and caches; products of two of them and a few bytes fit 64 bits.
+constexpr uint64_t kMaxSize = uint64_t{1} << 28;
+constexpr uint64_t kMaxBytes = uint64_t{1} << 46;
+
+static_assert(static_cast<int>(fb::MatrixFormat_U4) == static_cast<int>(PackedFormat::kU4) &&
+              static_cast<int>(fb::MatrixFormat_BF16) == static_cast<int>(PackedFormat::kBF16));
+static_assert(static_cast<int>(fb::Activation_GELU_TANH) ==
+              static_cast<int>(kernels::Activation::kGeluTanh));
+static_assert(static_cast<int>(fb::RopeKind_INTERLEAVED) ==
+              static_cast<int>(kernels::Rope::kInterleaved));
+
+#define CHECK_PLAN(condition) RL_CHECK(condition, Reason::kDelegatePayload)
+
+template <class T>
+size_t SizeOf(const flatbuffers::Vector<T>* v) {
+  return v == nullptr ? 0 : v->size();
+}
+
+std::string_view View(const flatbuffers::String* s) {
+  return s == nullptr ? std::string_view() : std::string_view(s->c_str(), s->size());
+}
+
+bool InSize(uint64_t n) { return n > 0 && n <= kMaxSize; }
+
+// Checks steps against everything that they name.
+class StepChecker {
+ public:
+  StepChecker(const fb::Plan& source, Plan* plan) : source_(source), plan_(*plan) {}
+
+  Error Check(const fb::Step& step) {
+    switch (step.operation_type()) {
+      case fb::Operation_Embed:
+        return CheckEmbed(*step.operation_as_Embed());
+      case fb::Operation_Norm:
+        return CheckNorm(*step.operation_as_Norm());
+      case fb::Operation_Matmul:
+        return CheckMatmul(*step.operation_as_Matmul());
+      case fb::Operation_Rope:
+        return CheckRope(*step.operation_as_Rope());
+      case fb::Operation_Attention:
+        return CheckAttention(*step.operation_as_Attention());
+      case fb::Operation_Add: {
+        const fb::Add& s = *step.operation_as_Add();
+        RL_RETURN_IF_ERROR(Output(s.out(), s.size()));
+        RL_RETURN_IF_ERROR(Input(s.a(), s.size()));
+        return Input(s.b(), s.size());
+      }
+      case fb::Operation_Gate: {
+        const fb::Gate& s = *step.operation_as_Gate();
+        CHECK_PLAN(s.activation() <= fb::Activation_MAX);
+        RL_RETURN_IF_ERROR(Output(s.out(), s.size()));
+        RL_RETURN_IF_ERROR(Input(s.gate(), s.size()));
+        return Input(s.input(), s.size());
+      }
+      case fb::Operation_Last: {
+        const fb::Last& s = *step.operation_as_Last();
+        RL_RETURN_IF_ERROR(Output(s.out(), s.size()));
+        CHECK_PLAN(single_);
+        return Columns(s.input(), s.size(), nullptr);
+      }
+      case fb::Operation_Scale: {
+        const fb::Scale& s = *step.operation_as_Scale();
+        RL_RETURN_IF_ERROR(Output(s.out(), s.size()));
+        return Input(s.input(), s.size());
+      }
+      default:
+        return Error(Reason::kDelegatePayload);
+    }
+  }
+
+ private:
+  // `size` columns of what `rows` names.
+  Error Columns(const fb::Rows* rows, uint64_t size, bool* single, bool* writable = nullptr) const {
+    CHECK_PLAN(rows != nullptr && InSize(size));
+    uint64_t width;
+    if (rows->is_argument()) {
+      CHECK_PLAN(rows->index() < SizeOf(source_.arguments()));
+      const fb::Argument& a = *source_.arguments()->Get(rows->index());
+      CHECK_PLAN(a.kind() == fb::ArgumentKind_ROWS_IN || a.kind() == fb::ArgumentKind_ROWS_OUT);
+      if (single != nullptr) *single = a.single();
+      if (writable != nullptr) *writable = a.kind() == fb::ArgumentKind_ROWS_OUT;
+      width = a.width();
+    } else {
+      CHECK_PLAN(rows->index() < SizeOf(source_.buffers()));
+      const fb::Buffer& b = *source_.buffers()->Get(rows->index());
+      if (single != nullptr) *single = b.single();
+      if (writable != nullptr) *writable = true;
+      width = b.width();
+    }
+    CHECK_PLAN(rows->column() <= width && size <= width - rows->column());
+    return kOk;
+  }
+  // Comes first: the other rows of the step are as many.
+  Error Output(const fb::Rows* rows, uint64_t size) {
+    bool writable = false;
+    RL_RETURN_IF_ERROR(Columns(rows, size, &single_, &writable));
+    CHECK_PLAN(writable);
+    return kOk;
+  }
+  Error Input(const fb::Rows* rows, uint64_t size) const {
+    bool single = false;
+    RL_RETURN_IF_ERROR(Columns(rows, size, &single));
+    CHECK_PLAN(single == single_);
+    return kOk;
+  }
+  Error OptionalVector(int32_t index, uint64_t size) const {
+    if (index == -1) return kOk;
+    CHECK_PLAN(index >= 0 && static_cast<size_t>(index) < SizeOf(source_.vectors()));
+    CHECK_PLAN(source_.vectors()->Get(static_cast<uint32_t>(index))->size() >= size);
+    return kOk;
+  }
+
+  Error CheckEmbed(const fb::Embed& s) {
+    CHECK_PLAN(s.tokens() < SizeOf(source_.arguments()) && s.matrix() < SizeOf(source_.matrices()));
+    CHECK_PLAN(source_.arguments()->Get(s.tokens())->kind() == fb::ArgumentKind_TOKENS);
+    RL_RETURN_IF_ERROR(Output(s.out(), plan_.matrices[s.matrix()].k));
+    CHECK_PLAN(!single_);
+    return kOk;
+  }
+
+  Error CheckNorm(const fb::Norm& s) {
+    CHECK_PLAN(s.kind() <= fb::NormKind_MAX && InSize(s.count()) && InSize(s.size()));
+    RL_RETURN_IF_ERROR(Output(s.out(), uint64_t{s.size()} * s.count()));
+    RL_RETURN_IF_ERROR(Input(s.input(), uint64_t{s.size()} * s.count()));
+    CHECK_PLAN(s.kind() != fb::NormKind_RMS || s.weight() >= 0);
+    RL_RETURN_IF_ERROR(OptionalVector(s.weight(), s.size()));
+    return OptionalVector(s.bias(), s.size());
+  }
+
+  Error CheckMatmul(const fb::Matmul& s) {
+    CHECK_PLAN(s.matrix() < SizeOf(source_.matrices()) && s.activation() <= fb::Activation_MAX);
+    const PackedMatrix& w = plan_.matrices[s.matrix()];
+    CHECK_PLAN(InSize(s.columns()));
+    if (s.gated()) {
+      CHECK_PLAN(w.n % (2 * kernels::kPanelOutputs) == 0 && s.columns() <= w.n / 2);
+      CHECK_PLAN(s.residual() == nullptr);
+    } else {
+      CHECK_PLAN(s.columns() == w.n);
+    }
+    RL_RETURN_IF_ERROR(Output(s.out(), s.columns()));
+    RL_RETURN_IF_ERROR(Input(s.input(), w.k));
+    if (s.residual() != nullptr) {
+      CHECK_PLAN(s.activation() == fb::Activation_NONE);
+      RL_RETURN_IF_ERROR(Input(s.residual(), s.columns()));
+    }
+    if (kernels::IsInteger(w.format)) {
+      plan_.quantized_stride = std::max(plan_.quantized_stride, kernels::QuantizedStride(w.k));
+      plan_.quantized_groups = std::max(plan_.quantized_groups, kernels::GroupCount(w));
+    }
+    return OptionalVector(s.bias(), w.n);
+  }
+
+  Error CheckRope(const fb::Rope& s) {
+    CHECK_PLAN(InSize(s.heads()) && InSize(s.size()) && s.kind() <= fb::RopeKind_MAX);
+    CHECK_PLAN(s.rotary() > 0 && s.rotary() % 2 == 0 && s.rotary() <= s.size());
+    CHECK_PLAN(source_.position_argument() >= 0 && s.cos() >= 0 && s.sin() >= 0);
+    RL_RETURN_IF_ERROR(Output(s.rows(), uint64_t{s.heads()} * s.size()));
+    CHECK_PLAN(!single_);
+    RL_RETURN_IF_ERROR(OptionalVector(s.cos(), s.rotary() / 2));
+    return OptionalVector(s.sin(), s.rotary() / 2);
+  }
+
+  Error CheckAttention(const fb::Attention& s) {
+    CHECK_PLAN(s.cache() < SizeOf(source_.caches()) && source_.position_argument() >= 0);
+    const fb::Cache& c = *source_.caches()->Get(s.cache());
+    CHECK_PLAN(InSize(s.heads()) && s.heads() % c.heads() == 0);
+    RL_RETURN_IF_ERROR(Output(s.out(), uint64_t{s.heads()} * c.value_size()));
+    CHECK_PLAN(!single_);
+    RL_RETURN_IF_ERROR(Input(s.query(), uint64_t{s.heads()} * c.key_size()));
+    RL_RETURN_IF_ERROR(Input(s.key(), uint64_t{c.heads()} * c.key_size()));
+    RL_RETURN_IF_ERROR(Input(s.value(), uint64_t{c.heads()} * c.value_size()));
+    kernels::KvCache cache{};
+    cache.key_size = c.key_size();
+    cache.value_size = c.value_size();
+    plan_.attention_floats = std::max(plan_.attention_floats, kernels::AttentionScratch(cache));
+    return OptionalVector(s.sinks(), s.heads());
+  }
+
+  const fb::Plan& source_;
+  Plan& plan_;
+  bool single_ = false;
+};
+
+Error LoadMatrices(const PlanSource& source, const fb::Plan& plan, PackedMatrix* out) {
+  for (uint32_t i = 0; i < SizeOf(plan.matrices()); ++i) {
+    const fb::Matrix& m = *plan.matrices()->Get(i);
+    PackedMatrix& w = out[i];
+    CHECK_PLAN(m.format() <= fb::MatrixFormat_MAX && InSize(m.outputs()) && InSize(m.inputs()));
+    w.format = static_cast<PackedFormat>(m.format());
+    w.has_minimum = m.has_minimum();
+    w.n = m.outputs();
+    w.k = m.inputs();
+    w.group = m.group();
+    NamedBytes data;
+    RL_RETURN_IF_ERROR(source.data.Find(View(m.key()), &data));
+    CHECK_PLAN(kernels::PackedBytes(w) != 0 && kernels::PackedBytes(w) == data.bytes.size());
+    CHECK_PLAN(reinterpret_cast<uintptr_t>(data.bytes.data()) % kernels::kLineBytes == 0);
+    w.panels = data.bytes.data();
+  }
+  return kOk;
+}
+
+Error LoadVectors(const PlanSource& source, const fb::Plan& plan, const float** out) {
+  if (SizeOf(plan.vectors()) == 0) return kOk;
+  NamedBytes data;
+  RL_RETURN_IF_ERROR(source.data.Find(View(plan.vectors_key()), &data));
+  CHECK_PLAN(reinterpret_cast<uintptr_t>(data.bytes.data()) % alignof(float) == 0);
+  for (uint32_t i = 0; i < plan.vectors()->size(); ++i) {
+    const fb::Vector& v = *plan.vectors()->Get(i);
+    CHECK_PLAN(v.offset() % sizeof(float) == 0 && v.offset() <= data.bytes.size());
+    CHECK_PLAN(v.size() <= (data.bytes.size() - v.offset()) / sizeof(float));
+    out[i] = reinterpret_cast<const float*>(data.bytes.data() + v.offset());
+  }
+  return kOk;
+}
+
+Error LoadCaches(const fb::Plan& plan, StateSpec* out) {
+  for (uint32_t i = 0; i < SizeOf(plan.caches()); ++i) {
+    const fb::Cache& c = *plan.caches()->Get(i);
+    CHECK_PLAN(c.type() <= fb::CacheType_MAX && c.keys() != nullptr && c.values() != nullptr);
+    CHECK_PLAN(InSize(c.heads()) && InSize(c.key_size()) && InSize(c.value_size()));
+    CHECK_PLAN(InSize(c.positions()));
+    CHECK_PLAN(c.positions() == plan.caches()->Get(0)->positions());
+    const uint64_t element = ElementSize(TypeOfCache(c.type()));
+    const uint64_t widest = std::max(c.key_size(), c.value_size());
+    CHECK_PLAN(uint64_t{c.heads()} * widest <= kMaxSize);
+    CHECK_PLAN(uint64_t{c.heads()} * widest * element <= kMaxBytes / c.positions());
+    CHECK_PLAN(uint64_t{c.heads()} * widest * element <= SIZE_MAX / c.positions());
+    out[2 * i] = {View(c.keys()), static_cast<size_t>(element * c.heads() * c.key_size()), 0,
+                  c.positions()};
+    out[2 * i + 1] = {View(c.values()), static_cast<size_t>(element * c.heads() * c.value_size()),
+                      0, c.positions()};
+  }
+  return kOk;
+}
+
+Error CheckArguments(const PlanSource& source, const fb::Plan& plan) {
+  const size_t count = SizeOf(plan.arguments());
+  RL_CHECK(count == source.arguments, Reason::kDelegateArguments, Error::kNone,
+           static_cast<int64_t>(source.arguments), static_cast<int64_t>(count));
+  for (uint32_t i = 0; i < count; ++i) {
+    const fb::Argument& a = *plan.arguments()->Get(i);
+    CHECK_PLAN(a.kind() <= fb::ArgumentKind_MAX);
+    CHECK_PLAN(a.kind() < fb::ArgumentKind_ROWS_IN || InSize(a.width()));
+    CHECK_PLAN(SizeOf(a.leading()) < kMaxRank);
+    int flexible = 0;
+    for (uint32_t d = 0; d < SizeOf(a.leading()); ++d) {
+      const int32_t size = a.leading()->Get(d);
+      CHECK_PLAN(size > 0 || size == -1);
+      flexible += size == -1;
+    }
+    CHECK_PLAN(flexible <= 1);
+    CHECK_PLAN(a.like() == -1 || (a.like() >= 0 && static_cast<size_t>(a.like()) < count));
+    CHECK_PLAN(a.like() == -1 || plan.arguments()->Get(static_cast<uint32_t>(a.like()))->kind() !=
+                                     fb::ArgumentKind_ROWS_OUT);
+  }
+  CHECK_PLAN(plan.row_argument() < count);
+  const fb::Argument& rows = *plan.arguments()->Get(plan.row_argument());
+  CHECK_PLAN(rows.kind() != fb::ArgumentKind_ROWS_OUT && !rows.single());
+  if (plan.position_argument() != -1) {
+    CHECK_PLAN(plan.position_argument() >= 0 &&
+               static_cast<size_t>(plan.position_argument()) < count);
+    CHECK_PLAN(plan.arguments()->Get(static_cast<uint32_t>(plan.position_argument()))->kind() ==
+               fb::ArgumentKind_POSITIONS);
+  }
+  return kOk;
+}
+
+// Buffers lie anywhere in the floats of a row: that they may share is the compiler's business.
+Error CheckBuffers(const fb::Plan& source, Plan* plan) {
+  uint64_t floats = 0;
+  for (uint32_t i = 0; i < SizeOf(source.buffers()); ++i) {
+    const fb::Buffer& b = *source.buffers()->Get(i);
+    CHECK_PLAN(InSize(b.width()) && b.offset() <= kMaxSize && b.offset() % 16 == 0);
+    floats = std::max(floats, (uint64_t{b.offset()} + b.width() + 15) / 16 * 16);
+  }
+  plan->row_floats = static_cast<size_t>(floats);
+  return kOk;
+}
+
+}  // namespace
+
+DType TypeOfCache(unsigned type) {
+  return type == fb::CacheType_F32    ? DType::kFloat32
+         : type == fb::CacheType_BF16 ? DType::kBFloat16
+                                      : DType::kFloat16;
+}
+
+size_t ScratchBytes(const Plan& plan, size_t rows) {
+  return rows * (plan.row_floats * sizeof(float) + plan.quantized_stride +
+                 plan.quantized_groups * (sizeof(float) + sizeof(int32_t))) +
+         plan.threads * plan.attention_floats * sizeof(float) + 8 * kernels::kLineBytes;
+}
+
+Result<const Plan*> LoadPlan(const PlanSource& source, Arena& arena) {
+  const Span<const uint8_t> payload = source.payload;
+  CHECK_PLAN(payload.size() >= 16 && reinterpret_cast<uintptr_t>(payload.data()) % 8 == 0);
+  CHECK_PLAN(fb::PlanBufferHasIdentifier(payload.data()));
+  flatbuffers::Verifier verifier(payload.data(), payload.size(), /*max_depth=*/8,
+                                 /*max_tables=*/1'000'000);
+  CHECK_PLAN(fb::VerifyPlanBuffer(verifier));
+  const fb::Plan& in = *fb::GetPlan(payload.data());
+  RL_CHECK(in.version() == kVersion, Reason::kDelegateVersion, Error::kNone, in.version(),
+           kVersion);
+  CHECK_PLAN(InSize(in.max_rows()));
+  RL_RETURN_IF_ERROR(CheckArguments(source, in));
+
+  Plan* plan = arena.AllocateArray<Plan>(1);
+  auto* matrices = arena.AllocateArray<PackedMatrix>(SizeOf(in.matrices()));
+  auto* vectors = arena.AllocateArray<const float*>(SizeOf(in.vectors()));
+  auto* states = arena.AllocateArray<StateSpec>(2 * SizeOf(in.caches()));
+  RL_CHECK(plan != nullptr && matrices != nullptr && vectors != nullptr && states != nullptr,
+           Reason::kMethodArena, Error::kNone, static_cast<int64_t>(payload.size()));
+  RL_RETURN_IF_ERROR(LoadMatrices(source, in, matrices));
+  RL_RETURN_IF_ERROR(LoadVectors(source, in, vectors));
+  RL_RETURN_IF_ERROR(LoadCaches(in, states));
+  plan->source = &in;
+  plan->matrices = matrices;
+  plan->vectors = vectors;
+  plan->states = {states, 2 * SizeOf(in.caches())};
+  plan->max_rows = in.max_rows();
+  plan->threads = std::max<size_t>(source.threads, 1);
+  RL_RETURN_IF_ERROR(CheckBuffers(in, plan));
+  StepChecker checker(in, plan);
+  for (uint32_t i = 0; i < SizeOf(in.steps()); ++i) {
+    RL_RETURN_IF_ERROR(checker.Check(*in.steps()->Get(i)));
+  }
+  const uint64_t row = uint64_t{plan->row_floats} * sizeof(float) + plan->quantized_stride +
+                       uint64_t{plan->quantized_groups} * 8;
+  CHECK_PLAN(row <= kMaxBytes / plan->max_rows && plan->attention_floats <= kMaxBytes / 4096);
+
+  const kernels::Isa isa =
+      kernels::ChooseIsa(platform::CpuFeatures(), platform::Setting("RUSHLIGHT_ISA"));
+  plan->integers = &kernels::kIntegerKernels[isa];
+  plan->float_matmul = kernels::kFloatMatmul[isa];
+  plan->rows = kernels::kRowKernels[isa];
+  plan->attention = kernels::kAttention[isa];
+  return static_cast<const Plan*>(plan);
+}
+
+}  // namespace rushlight::delegates::cpu

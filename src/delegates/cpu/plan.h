@@ -1,0 +1,47 @@
+// Copyright (c) The Rushlight authors.
+// SPDX-License-Identifier: BSD-3-Clause
+
+// Plan: a payload that was checked (format/cpu_plan.fbs), and what its steps point to.  Weights
+// stay where they are mapped.
+#pragma once
+
+#include "rushlight/delegate.h"
+#include "src/kernels/attention/attention.h"
+#include "src/kernels/packed/matmul_float.h"
+#include "src/kernels/rows/rows.h"
+
+namespace rushlight::fb::cpu {
+struct Plan;
+}  // namespace rushlight::fb::cpu
+
+namespace rushlight::delegates::cpu {
+
+struct Plan {
+  const fb::cpu::Plan* source;
+  const kernels::PackedMatrix* matrices;  // [matrices]
+  const float* const* vectors;            // [vectors]
+  Span<const StateSpec> states;           // keys, then values, of each cache
+  size_t max_rows;
+  size_t threads;
+
+  // Scratch, in this order.  Of each row:
+  size_t row_floats;        // all buffers
+  size_t quantized_stride;  // bytes of the widest quantized row
+  size_t quantized_groups;  // most groups of one
+  size_t attention_floats;  // of each thread
+
+  const kernels::IntegerKernels* integers;
+  kernels::FloatMatmul float_matmul;
+  const kernels::RowKernels* rows;
+  kernels::Attention attention;
+};
+
+// Checks the payload, whole, and what it refers to.
+Result<const Plan*> LoadPlan(const PlanSource& source, Arena& arena);
+
+DType TypeOfCache(unsigned type);  // fb::cpu::CacheType
+
+// Bytes of scratch for `rows` rows.
+size_t ScratchBytes(const Plan& plan, size_t rows);
+
+}  // namespace rushlight::delegates::cpu

@@ -5,18 +5,9 @@
 // built.
 #pragma once
 
-#include <cstddef>
-#include <cstdint>
-
-// The accessors' own assertions would call abort(); everything they assert is checked by Load.
-#ifndef FLATBUFFERS_ASSERT
-#define FLATBUFFERS_ASSERT(condition) ((void)0)
-#endif
-#include <flatbuffers/base.h>
-// The library's value, but not in 64 bits: small targets would link a division for it.
-#undef FLATBUFFERS_MAX_BUFFER_SIZE
-#define FLATBUFFERS_MAX_BUFFER_SIZE 0x7fffffffu
-
+// clang-format off
+#include "src/core/flatbuffers.h"  // comes first
+// clang-format on
 #include "flat_tensor_generated.h"
 #include "program_generated.h"
 #include "rushlight/program.h"
@@ -26,15 +17,6 @@ namespace rushlight {
 inline const fb::Program& Root(const Program& program) {
   return *static_cast<const fb::Program*>(program.root());
 }
-
-// Entries of a vector that may be absent.
-template <class T>
-size_t SizeOf(const flatbuffers::Vector<T>* vector) {
-  return vector == nullptr ? 0 : vector->size();
-}
-
-// Requires: the string is present.
-inline std::string_view View(const flatbuffers::String* s) { return {s->c_str(), s->size()}; }
 
 inline uint64_t MemoryOffset(const fb::AllocationDetails& a) {
   return static_cast<uint64_t>(a.memory_offset_high()) << 32 | a.memory_offset_low();

@@ -34,10 +34,6 @@ Tag TagOf(fb::KernelTypes type) {
   }
 }
 
-std::string_view ViewOrEmpty(const flatbuffers::String* s) {
-  return s == nullptr ? std::string_view() : View(s);
-}
-
 }  // namespace
 
 Result<MethodMeta> MethodMeta::Get(const Program& program, std::string_view name) {

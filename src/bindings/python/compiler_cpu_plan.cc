@@ -13,9 +13,9 @@
 #include <memory>
 #include <optional>
 
-#include "cpu_plan_generated.h"
 #include "src/bindings/python/native.h"
 #include "src/compiler/quantize.h"
+#include "src/delegates/cpu/schema.h"
 
 namespace nb = nanobind;
 namespace fbc = rushlight::fb::cpu;

@@ -10,11 +10,13 @@
 #include <nanobind/stl/unique_ptr.h>
 #include <nanobind/stl/vector.h>
 
+#include <optional>
+
 #include "rushlight/delegates.h"
 #include "rushlight/method.h"
 #include "rushlight/ops.h"
-#include "rushlight/platform.h"
 #include "src/bindings/python/native.h"
+#include "src/core/pages.h"
 
 namespace nb = nanobind;
 using rushlight::compiler::MethodBuilder;
@@ -48,6 +50,7 @@ struct ProgramWriter {
 // what delegates load is there.
 struct Image {
   explicit Image(ProgramWriter& writer) {
+    size_t size = 0;
     std::vector<uint8_t> head;
     std::vector<std::pair<size_t, ProgramBuilder::Bytes>> pieces;
     writer.builder.Finish([&](const void* data, size_t n) {
@@ -63,15 +66,13 @@ struct Image {
       return true;
     });
     if (head.size() > head_bytes) head.resize(head_bytes);
-    pages = static_cast<uint8_t*>(platform::AllocatePages(size));
-    if (pages == nullptr) return;
-    std::memcpy(pages, head.data(), head.size());
+    pages.emplace(size);
+    if (!pages->ok()) return;
+    std::memcpy(pages->data(), head.data(), head.size());
     for (const auto& [offset, bytes] : pieces) {
-      std::memcpy(pages + offset, bytes.data(), bytes.size());
+      std::memcpy(pages->data() + offset, bytes.data(), bytes.size());
     }
   }
-  ~Image() { platform::FreePages(pages, size); }
-  Image(const Image&) = delete;
 
   // The first piece is the header, or the whole FlatBuffer where there are no segments.
   static size_t HeadBytes(const std::vector<uint8_t>& first) {
@@ -82,8 +83,7 @@ struct Image {
     return static_cast<size_t>(program_size);
   }
 
-  uint8_t* pages = nullptr;
-  size_t size = 0;
+  std::optional<Pages> pages;
   size_t head_bytes = 0;
 };
 
@@ -95,9 +95,9 @@ struct Found {
 // Loads every method as a device would, and tells all that stands in the way.
 nb::dict Check(ProgramWriter& b) {
   Image image(b);
-  if (image.pages == nullptr)
-    Raise(Error(Reason::kHeap, Error::kNone, static_cast<int64_t>(image.size)));
-  Result<Program> program = Program::LoadInPlace({image.pages, image.size});
+  const size_t size = image.pages->size();
+  if (!image.pages->ok()) Raise(Error(Reason::kHeap, Error::kNone, static_cast<int64_t>(size)));
+  Result<Program> program = Program::LoadInPlace({image.pages->data(), size});
   if (!program.ok()) Raise(program.error());
   Found found{{}, &*program};
   nb::dict methods;
@@ -127,7 +127,7 @@ nb::dict Check(ProgramWriter& b) {
   result["obstacles"] = found.obstacles;
   result["methods"] = methods;
   result["metadata_bytes"] = image.head_bytes;
-  result["file_bytes"] = image.size;
+  result["file_bytes"] = size;
   return result;
 }
 

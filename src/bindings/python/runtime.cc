@@ -17,8 +17,8 @@
 #include <utility>
 
 #include "rushlight/module.h"
-#include "rushlight/platform.h"
 #include "src/bindings/python/native.h"
+#include "src/core/pages.h"
 
 namespace nb = nanobind;
 
@@ -179,19 +179,10 @@ std::pair<nb::object, Span<const uint8_t>> Aligned(const nb::bytes& bytes) {
   const auto* data = reinterpret_cast<const uint8_t*>(bytes.c_str());
   const size_t size = bytes.size();
   if (size == 0 || reinterpret_cast<uintptr_t>(data) % 64 == 0) return {bytes, {data, size}};
-  struct Pages {
-    explicit Pages(size_t n) : data(platform::AllocatePages(n)), size(n) {}
-    ~Pages() { platform::FreePages(data, size); }
-    Pages(const Pages&) = delete;
-    void* data;
-    size_t size;
-  };
   auto pages = std::make_unique<Pages>(size);
-  if (pages->data == nullptr) {
-    Raise(Error(Reason::kHeap, Error::kNone, static_cast<int64_t>(size)));
-  }
-  std::memcpy(pages->data, data, size);
-  const Span<const uint8_t> span(static_cast<const uint8_t*>(pages->data), size);
+  if (!pages->ok()) Raise(Error(Reason::kHeap, Error::kNone, static_cast<int64_t>(size)));
+  std::memcpy(pages->data(), data, size);
+  const Span<const uint8_t> span(pages->data(), size);
   return {nb::capsule(pages.release(), [](void* p) noexcept { delete static_cast<Pages*>(p); }),
           span};
 }

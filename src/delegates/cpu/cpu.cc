@@ -8,8 +8,8 @@
 #include <algorithm>
 #include <cstring>
 
-#include "cpu_plan_generated.h"
 #include "src/delegates/cpu/plan.h"
+#include "src/delegates/cpu/schema.h"
 #include "src/kernels/packed/pack.h"
 
 namespace rushlight::delegates::cpu {

@@ -5,8 +5,8 @@
 
 #include <algorithm>
 
-#include "cpu_plan_generated.h"
 #include "rushlight/platform.h"
+#include "src/delegates/cpu/schema.h"
 
 namespace rushlight::delegates::cpu {
 namespace {
@@ -28,15 +28,6 @@ static_assert(static_cast<int>(fb::RopeKind_INTERLEAVED) ==
               static_cast<int>(kernels::Rope::kInterleaved));
 
 #define CHECK_PLAN(condition) RL_CHECK(condition, Reason::kDelegatePayload)
-
-template <class T>
-size_t SizeOf(const flatbuffers::Vector<T>* v) {
-  return v == nullptr ? 0 : v->size();
-}
-
-std::string_view View(const flatbuffers::String* s) {
-  return s == nullptr ? std::string_view() : std::string_view(s->c_str(), s->size());
-}
 
 bool InSize(uint64_t n) { return n > 0 && n <= kMaxSize; }
 
@@ -210,7 +201,7 @@ Error LoadMatrices(const PlanSource& source, const fb::Plan& plan, PackedMatrix*
     w.k = m.inputs();
     w.group = m.group();
     NamedBytes data;
-    RL_RETURN_IF_ERROR(source.data.Find(View(m.key()), &data));
+    RL_RETURN_IF_ERROR(source.data.Find(ViewOrEmpty(m.key()), &data));
     CHECK_PLAN(kernels::PackedBytes(w) != 0 && kernels::PackedBytes(w) == data.bytes.size());
     CHECK_PLAN(reinterpret_cast<uintptr_t>(data.bytes.data()) % kernels::kLineBytes == 0);
     w.panels = data.bytes.data();
@@ -221,7 +212,7 @@ Error LoadMatrices(const PlanSource& source, const fb::Plan& plan, PackedMatrix*
 Error LoadVectors(const PlanSource& source, const fb::Plan& plan, const float** out) {
   if (SizeOf(plan.vectors()) == 0) return kOk;
   NamedBytes data;
-  RL_RETURN_IF_ERROR(source.data.Find(View(plan.vectors_key()), &data));
+  RL_RETURN_IF_ERROR(source.data.Find(ViewOrEmpty(plan.vectors_key()), &data));
   CHECK_PLAN(reinterpret_cast<uintptr_t>(data.bytes.data()) % alignof(float) == 0);
   for (uint32_t i = 0; i < plan.vectors()->size(); ++i) {
     const fb::Vector& v = *plan.vectors()->Get(i);

@@ -144,11 +144,10 @@ void BindCpuPlan(nb::module_& m) {
              return Last(self.plan.buffers.size());
            })
       .def("embed",
-           [](CpuPlanWriter& self, uint32_t tokens, uint32_t matrix, float scale, PyRows out) {
+           [](CpuPlanWriter& self, uint32_t tokens, uint32_t matrix, PyRows out) {
              fbc::EmbedT s;
              s.tokens = tokens;
              s.matrix = matrix;
-             s.scale = scale;
              s.out = ToRows(out);
              self.Add(std::move(s));
            })
@@ -169,8 +168,7 @@ void BindCpuPlan(nb::module_& m) {
       .def(
           "matmul",
           [](CpuPlanWriter& self, PyRows in, PyRows out, uint32_t matrix, int32_t bias,
-             std::optional<PyRows> residual, int activation, bool gated, uint32_t columns,
-             bool row_scale) {
+             std::optional<PyRows> residual, int activation, bool gated, uint32_t columns) {
             fbc::MatmulT s;
             s.input = ToRows(in);
             s.out = ToRows(out);
@@ -180,12 +178,10 @@ void BindCpuPlan(nb::module_& m) {
             s.activation = static_cast<fbc::Activation>(activation);
             s.gated = gated;
             s.columns = columns;
-            s.row_scale = row_scale;
             self.Add(std::move(s));
           },
           nb::arg("input"), nb::arg("out"), nb::arg("matrix"), nb::arg("bias"),
-          nb::arg("residual").none(), nb::arg("activation"), nb::arg("gated"), nb::arg("columns"),
-          nb::arg("row_scale"))
+          nb::arg("residual").none(), nb::arg("activation"), nb::arg("gated"), nb::arg("columns"))
       .def("rope",
            [](CpuPlanWriter& self, PyRows rows, uint32_t heads, uint32_t size, uint32_t rotary,
               int kind, int32_t cos, int32_t sin) {

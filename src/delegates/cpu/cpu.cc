@@ -45,6 +45,7 @@ class Call {
 
  private:
   Error CheckArguments();
+  Error CheckOutputMemory(uint32_t index);
   Error CheckPositions();
   Error PrepareOutput(const fb::Argument& argument, uint32_t index);
   Error AllocateScratch();
@@ -109,6 +110,7 @@ Error Call::CheckArguments() {
     const bool floats = arguments.Get(i)->kind() >= fb::ArgumentKind_ROWS_IN;
     RL_CHECK(t.dtype() == (floats ? DType::kFloat32 : DType::kInt64), Reason::kArgumentDType);
     RL_CHECK(t.IsContiguous(), Reason::kArgumentDimOrder);
+    RL_CHECK(t.raw() != nullptr, Reason::kArgumentNull);
   }
   const fb::Argument& rows = *arguments.Get(source_.row_argument());
   const bool integers = rows.kind() < fb::ArgumentKind_ROWS_IN;
@@ -127,7 +129,21 @@ Error Call::CheckArguments() {
              Error::kNone, static_cast<int64_t>(tensor(i).numel()),
              static_cast<int64_t>(m_ * width));
   }
+  for (uint32_t i = 0; i < arguments.size(); ++i) {
+    if (arguments.Get(i)->kind() == fb::ArgumentKind_ROWS_OUT) {
+      RL_RETURN_IF_ERROR(CheckOutputMemory(i));
+    }
+  }
   return CheckPositions();
+}
+
+// What is written is nobody else's: tokens that were looked at stay as they are.
+Error Call::CheckOutputMemory(uint32_t index) {
+  RL_CHECK(!tensor(index).read_only(), Reason::kArgumentReadOnly);
+  for (uint32_t i = 0; i < row_.args.count; ++i) {
+    RL_CHECK(i == index || !Overlap(tensor(index), tensor(i)), Reason::kArgumentOverlap);
+  }
+  return kOk;
 }
 
 Error Call::CheckPositions() {
@@ -261,11 +277,8 @@ Error Call::Embed(const fb::Embed& step) {
              Error::kNone, tokens[i], static_cast<int64_t>(w.n));
   }
   const View out = At(*step.out());
-  const float scale = step.scale();
   return ForRows(m_, w.k * 8, [&](size_t i) {
-    float* row = out.row(i);
-    kernels::DequantizeRow(w, static_cast<size_t>(tokens[i]), row);
-    if (scale != 1.0f) plan_.rows->widen(DType::kFloat32, row, scale, w.k, row);
+    kernels::DequantizeRow(w, static_cast<size_t>(tokens[i]), out.row(i));
   });
 }
 
@@ -297,7 +310,6 @@ Error Call::Matmul(const fb::Matmul& step) {
       args.m = 1;
       args.k = w.k;
       args.group = w.group;
-      args.row_scale = step.row_scale();
       args.values = quantized_ + i * stride;
       args.scales = scales_ + i * groups;
       args.sums = sums_ + i * groups;

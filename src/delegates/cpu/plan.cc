@@ -18,7 +18,7 @@ using kernels::PackedMatrix;
 constexpr uint32_t kVersion = 1;
 // Sizes of rows, matrices and caches; products of two of them and a few bytes fit 64 bits.
 constexpr uint64_t kMaxSize = uint64_t{1} << 28;
-constexpr uint64_t kMaxBytes = uint64_t{1} << 46;
+constexpr uint64_t kMaxBytes = SIZE_MAX < uint64_t{1} << 46 ? SIZE_MAX / 4 : uint64_t{1} << 46;
 
 static_assert(static_cast<int>(fb::MatrixFormat_U4) == static_cast<int>(PackedFormat::kU4) &&
               static_cast<int>(fb::MatrixFormat_BF16) == static_cast<int>(PackedFormat::kBF16));
@@ -234,7 +234,6 @@ Error LoadCaches(const fb::Plan& plan, StateSpec* out) {
     const uint64_t widest = std::max(c.key_size(), c.value_size());
     CHECK_PLAN(uint64_t{c.heads()} * widest <= kMaxSize);
     CHECK_PLAN(uint64_t{c.heads()} * widest * element <= kMaxBytes / c.positions());
-    CHECK_PLAN(uint64_t{c.heads()} * widest * element <= SIZE_MAX / c.positions());
     out[2 * i] = {View(c.keys()), static_cast<size_t>(element * c.heads() * c.key_size()), 0,
                   c.positions()};
     out[2 * i + 1] = {View(c.values()), static_cast<size_t>(element * c.heads() * c.value_size()),
@@ -252,11 +251,18 @@ Error CheckArguments(const PlanSource& source, const fb::Plan& plan) {
     CHECK_PLAN(a.kind() <= fb::ArgumentKind_MAX);
     CHECK_PLAN(a.kind() < fb::ArgumentKind_ROWS_IN || InSize(a.width()));
     CHECK_PLAN(SizeOf(a.leading()) < kMaxRank);
+    CHECK_PLAN(!a.single() || a.kind() >= fb::ArgumentKind_ROWS_IN);
     int flexible = 0;
+    uint64_t fixed = 1;
     for (uint32_t d = 0; d < SizeOf(a.leading()); ++d) {
       const int32_t size = a.leading()->Get(d);
       CHECK_PLAN(size > 0 || size == -1);
-      flexible += size == -1;
+      if (size == -1) {
+        ++flexible;
+      } else {
+        fixed *= static_cast<uint64_t>(size);
+        CHECK_PLAN(fixed <= kMaxSize);
+      }
     }
     CHECK_PLAN(flexible <= 1);
     CHECK_PLAN(a.like() == -1 || (a.like() >= 0 && static_cast<size_t>(a.like()) < count));
@@ -311,7 +317,7 @@ Result<const Plan*> LoadPlan(const PlanSource& source, Arena& arena) {
   const fb::Plan& in = *fb::GetPlan(payload.data());
   RL_CHECK(in.version() == kVersion, Reason::kDelegateVersion, Error::kNone, in.version(),
            kVersion);
-  CHECK_PLAN(InSize(in.max_rows()));
+  CHECK_PLAN(InSize(in.max_rows()) && SizeOf(in.steps()) > 0);
   RL_RETURN_IF_ERROR(CheckArguments(source, in));
 
   Plan* plan = arena.AllocateArray<Plan>(1);

@@ -292,7 +292,7 @@ class _Planner:
         weight, ids = node.args[:2]
         tokens = next(i for i, n in enumerate(self._user_inputs()) if n is ids)
         matrix, out = self.matrix([weight]), self.new(node)
-        self.add([], out, lambda w: w.embed(tokens, matrix, 1.0, out.place))
+        self.add([], out, lambda w: w.embed(tokens, matrix, out.place))
 
     def _user_inputs(self) -> list[fx.Node]:
         return [n for n, s in self.specs.items() if s.kind == InputKind.USER_INPUT]
@@ -354,7 +354,7 @@ class _Planner:
             reads, out,
             lambda w: w.matmul(
                 source.place, out.place, matrix, bias, residual.place if residual else None, activation,
-                gated, out.width, False,
+                gated, out.width,
             ),
         )  # fmt: skip
 

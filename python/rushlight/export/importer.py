@@ -65,6 +65,7 @@ def copy_graph_module(module: fx.GraphModule) -> fx.GraphModule:
     graph.output(output)
     graph.output_node().meta = dict(old_output.meta)
     for old, new in mapping.items():
+        new.name = old.name  # fx would give another to what is called as a function of Python's: input
         new.meta = dict(old.meta)
     result = fx.GraphModule({**attributes, **children}, graph)
     result.meta = dict(module.meta)

@@ -9,7 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -60,11 +60,22 @@ _SETTINGS = {
 }
 
 
-def llamacpp(default_settings: bool) -> Iterator[Participant]:
+Wanted = Callable[[str], bool]  # by label
+
+
+def llamacpp(default_settings: bool, wanted: Wanted) -> Iterator[Participant]:
+    """Files are made for those that are wanted."""
     python = _bench_python("llamacpp")
     script = ENGINES / "llamacpp.py"
     MODELS.mkdir(parents=True, exist_ok=True)
     for kind, (name, *options) in _TYPES.items():
+        labels = {
+            f"llama.cpp {kind}{suffix}": settings
+            for suffix, settings in _SETTINGS.items()
+            if not (default_settings and settings) and wanted(f"llama.cpp {kind}{suffix}")
+        }
+        if not labels:
+            continue
         model = MODELS / f"smollm2-{kind.lower().replace(' ', '-')}.gguf"
         if not model.exists():
             part = model.with_suffix(".part")
@@ -74,9 +85,8 @@ def llamacpp(default_settings: bool) -> Iterator[Participant]:
                 stdout=subprocess.DEVNULL,
             )
             part.rename(model)
-        for suffix, settings in _SETTINGS.items():
-            if not (default_settings and settings):
-                yield Participant(f"llama.cpp {kind}{suffix}", "llamacpp", python, model, settings)
+        for label, settings in labels.items():
+            yield Participant(label, "llamacpp", python, model, settings)
 
 
 # ExecuTorch's recipe for language models with 4-bit weights and 8-bit activations, with everything that
@@ -85,8 +95,11 @@ _OPTIMUM = """export executorch --task text-generation --recipe xnnpack --use_cu
     --qlinear 8da4w --qembedding 8w --max_seq_len 2048""".split()
 
 
-def executorch() -> Iterator[Participant]:
+def executorch(wanted: Wanted) -> Iterator[Participant]:
     """The first call exports the model, with optimum-executorch: some 6 minutes."""
+    label = "ExecuTorch 8da4w"
+    if not wanted(label):
+        return
     python = _bench_python("executorch")
     program = MODELS / "smollm2-executorch-8da4w.pte"
     if not program.exists():
@@ -100,7 +113,7 @@ def executorch() -> Iterator[Participant]:
         (target / "model.pte").rename(program)
         shutil.rmtree(target)
         shutil.rmtree(folder)
-    yield Participant("ExecuTorch 8da4w", "executorch_xnnpack", python, program)
+    yield Participant(label, "executorch_xnnpack", python, program)
 
 
 def _hugging_face_folder() -> Path:

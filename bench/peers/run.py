@@ -162,9 +162,10 @@ def parse() -> argparse.Namespace:
 
 def main() -> None:
     arguments = parse()
-    peers = [*participants.llamacpp(arguments.default_settings), *participants.executorch()]
+    wanted = lambda label: not arguments.only or any(text in label for text in arguments.only)  # noqa: E731
     engines = [participants.ours(arguments.ours)] if arguments.ours else []
-    engines += [p for p in peers if not arguments.only or any(text in p.label for text in arguments.only)]
+    engines += participants.llamacpp(arguments.default_settings, wanted)
+    engines += participants.executorch(wanted)
     ids = token_ids()
     work = cases(ids)
     report = {"cases": {c.name: c.tokens for c in work}, "files": {e.label: e.model.name for e in engines}}

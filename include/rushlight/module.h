@@ -48,7 +48,8 @@ struct ModuleOptions {
 class Module {
  public:
   static Result<Module> Load(const std::string& path, const ModuleOptions& options = {});
-  // `file` is borrowed, 16-byte aligned, and must not change while the module lives.
+  // `file` is borrowed, 16-byte aligned (64-byte for the CPU delegate's weights), and must not
+  // change while the module lives.
   static Result<Module> FromBytes(Span<const uint8_t> file, const ModuleOptions& options = {});
   Module(Module&&) noexcept;
   ~Module();

@@ -15,6 +15,7 @@ from rushlight.program import (
     ExecutorchBackendConfig,
     ExecutorchProgramManager,
     MemoryPlanningPass,
+    in_front,
     to_edge_transform_and_lower,
 )
 
@@ -45,12 +46,12 @@ def compile(  # noqa: A001  (the name that users type)
 
     Raises CompileError with every obstacle at once: what, the line of the model, what would help.
     """
-    partitioner = _with_own(partitioner, own_partitioners(backend, quantize))
+    own = own_partitioners(backend, quantize)
     exported = _export(model, inputs, kwargs, dynamic_shapes, strict)
     edge = to_edge_transform_and_lower(
         exported,
         transform_passes=transform_passes,
-        partitioner=partitioner,
+        partitioner=in_front(own, partitioner, exported) if own else partitioner,
         constant_methods=constant_methods,
     )
     return edge.to_executorch(config)
@@ -65,13 +66,6 @@ def own_partitioners(backend: str, quantize) -> list:
     from rushlight.delegates.cpu import CpuPartitioner, Quantization
 
     return [CpuPartitioner(Quantization.of(quantize))]
-
-
-def _with_own(given, own: list):
-    """A user's partitioners (one, a list, or either by method) behind our own."""
-    if isinstance(given, Mapping):
-        return {method: _with_own(p, own) for method, p in given.items()}
-    return [*own, *([] if given is None else given if isinstance(given, (list, tuple)) else [given])]
 
 
 def explain(model, inputs: Sequence = (), **options) -> list[Obstacle]:

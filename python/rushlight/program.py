@@ -184,6 +184,11 @@ def _partitioners(value) -> list[Partitioner]:
     return list(value) if isinstance(value, (list, tuple)) else [value]
 
 
+def in_front(own: list[Partitioner], given, programs) -> dict[str, list[Partitioner]]:
+    """For each method of `programs`, `own` and behind them the partitioners that are given for it."""
+    return {name: [*own, *_partitioners(_per_method(given, name))] for name in _named(programs)}
+
+
 def to_edge(
     programs: ExportedProgram | Mapping[str, ExportedProgram],
     constant_methods: Mapping[str, object] | None = None,

@@ -167,8 +167,12 @@ TEST_F(CpuPlan, RefusesWhatWouldBeReadBeyondItsEnd) {
       [](fb::PlanT* p) { p->steps.clear(); },
       [](fb::PlanT* p) { p->arguments[0]->single = true; },
       [](fb::PlanT* p) { p->arguments[1]->single = true; },
-      [](fb::PlanT* p) { p->arguments[2]->leading = {65536, 65536, 65536, 65536}; },
-      [](fb::PlanT* p) { p->arguments[2]->leading = {-1, -1}; },
+      [](fb::PlanT* p) {
+        p->arguments[2]->leading = {65536, 65536, 65536, 65536};
+      },
+      [](fb::PlanT* p) {
+        p->arguments[2]->leading = {-1, -1};
+      },
       [](fb::PlanT* p) { p->arguments[2]->like = 2; },
       [](fb::PlanT* p) { p->arguments.pop_back(); },
       [](fb::PlanT* p) { p->row_argument = 3; },

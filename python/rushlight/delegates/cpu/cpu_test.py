@@ -10,6 +10,7 @@ import transformers as T
 import rushlight
 from rushlight.delegates.backend import call_delegate
 from rushlight.delegates.cpu.weights import Quantization, interleaved, pack
+from rushlight.delegates.partitioner import Partitioner, PartitionResult
 from rushlight.transformers.text_generation import compile_text_generation
 
 SIZES = dict(
@@ -149,6 +150,25 @@ def test_interleaves_panels():
     both = interleaved(gate, other)
     assert both.tolist()[:32] == [*range(16), *range(100, 116)]
     assert both.tolist()[32:] == [*range(16, 20), *[0] * 12, *range(116, 120), *[0] * 12]
+
+
+def test_users_partitioners_of_one_method_come_behind_ours_in_all():
+    class Nothing(Partitioner):
+        seen = 0
+
+        def partition(self, exported_program):
+            Nothing.seen += 1
+            return PartitionResult(exported_program, {})
+
+    x = torch.randn(2, 8)
+    models = {"a": torch.nn.Linear(8, 3).eval(), "b": torch.nn.Linear(8, 4).eval()}
+    program = rushlight.compile(models, (x,), backend="cpu", partitioner={"a": Nothing()})
+    assert Nothing.seen == 1
+    module = rushlight.load(program.buffer)
+    for name, model in models.items():
+        assert any(n.target is call_delegate for n in program.exported_program(name).graph.nodes)
+        got = np.array(module.method(name)(x.numpy()))
+        np.testing.assert_allclose(got, model(x).detach().numpy(), atol=1e-6)
 
 
 def test_options_that_do_not_exist():

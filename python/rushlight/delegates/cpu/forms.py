@@ -103,7 +103,7 @@ class Forms:
             return node.args[0] in self.form
         for i in node.all_input_nodes:  # heads are made inside
             if i not in self.form and i not in self.constants and i.op == "call_function":
-                if self.form[node].kind != ROWS or node.target is ROPE:
+                if self.form[node].kind != ROWS:
                     return node.target is aten.view.default
         return True
 
@@ -220,7 +220,7 @@ def _getitem(forms: Forms, node: fx.Node) -> Form | None:
 
 def _pair(forms: Forms, node: fx.Node) -> Form | None:
     if node.target is aten.mul.Tensor and scale_of(node, forms) is not None:
-        return _scale(forms, node)
+        return forms.form[node.args[0]]
     if len(node.args) != 2 or node.kwargs:
         return None
     a, b = (forms.of(x) if isinstance(x, fx.Node) else None for x in node.args)
@@ -254,10 +254,6 @@ def _slice(forms: Forms, node: fx.Node) -> Form | None:
     if not inside or not isinstance(first, int) or first < 0 or not width or first + width > form.width:
         return None
     return Form(ROWS, form.rows, width)
-
-
-def _scale(forms: Forms, node: fx.Node) -> Form | None:
-    return forms.form.get(node.args[0]) if scale_of(node, forms) is not None else None
 
 
 def scale_of(node: fx.Node, forms: Forms):

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 
 import torch
 from torch import fx
@@ -37,7 +38,7 @@ class CpuPartitioner(Partitioner):
         forms = _open_what_is_left(program)
         spec = DelegationSpec(
             RushlightCpu.__name__,
-            [CompileSpec("quantization", json.dumps(self.quantization.to_dict()).encode())],
+            [CompileSpec("quantization", json.dumps(asdict(self.quantization)).encode())],
         )
         tags = {}
         for i, nodes in enumerate(_pieces(program.graph, forms)):

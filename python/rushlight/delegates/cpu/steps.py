@@ -94,7 +94,7 @@ class _Planner:
         self.caches: list[tuple] = []
         self.arguments: list[tuple] = []
         self.data: dict[str, NamedData] = {}
-        self.grouped: set[fx.Node] = set()
+        self.order = {n: i for i, n in enumerate(program.graph.nodes)}
 
     # -- The whole --
 
@@ -107,10 +107,8 @@ class _Planner:
         for node in graph.nodes:
             if node.op == "call_function" and node not in self.part and not self._absorbed(node):
                 self._step(node)
-        self._place_buffers()
-        writer = self._write()
-        named = list(self.data.values())
-        return PreprocessResult(writer.to_bytes(), named_data=named)
+        writer = self._write(self._place_buffers())
+        return PreprocessResult(writer.to_bytes(), named_data=list(self.data.values()))
 
     def _inputs(self) -> None:
         uses = lambda n, target, at: any(u.target is target and u.args[at] is n for u in n.users)  # noqa: E731
@@ -290,7 +288,7 @@ class _Planner:
 
     def _embed(self, node: fx.Node) -> None:
         weight, ids = node.args[:2]
-        tokens = next(i for i, n in enumerate(self._user_inputs()) if n is ids)
+        tokens = self._user_inputs().index(ids)
         matrix, out = self.matrix([weight]), self.new(node)
         self.add([], out, lambda w: w.embed(tokens, matrix, out.place))
 
@@ -322,7 +320,7 @@ class _Planner:
         if node in self.outputs or len(siblings) < 2:
             self._matmul([node], self.new(node))
             return
-        siblings.sort(key=lambda n: list(self.program.graph.nodes).index(n))
+        siblings.sort(key=self.order.__getitem__)
         form = self.forms.form[node]
         width = sum(self.forms.form[s].width for s in siblings)
         out = Part(Row(width, form.rows != self.rows), 0, width)
@@ -418,8 +416,8 @@ class _Planner:
 
     # -- Memory, and the file --
 
-    def _place_buffers(self) -> None:
-        """Offsets for buffers, in floats of a row: first fit by their lifetimes."""
+    def _place_buffers(self) -> list[Row]:
+        """The buffers, with their offsets, in floats of a row: first fit by their lifetimes."""
         lives: dict[Row, list[int]] = {}
         for i, step in enumerate(self.steps):
             for part in (*step.reads, step.writes):
@@ -438,18 +436,18 @@ class _Planner:
                 offset = max(offset, high)
             row.offset = offset
             placed.append(row)
-        self.rows_placed = placed
+        return placed
 
-    def _write(self) -> _native.CpuPlanWriter:
+    def _write(self, buffers: list[Row]) -> _native.CpuPlanWriter:
         bounds = Bounds(dict(self.program.range_constraints))
-        w = _native.CpuPlanWriter(bounds._upper(self.rows), self.row_argument, self.position_argument)
+        w = _native.CpuPlanWriter(bounds.upper(self.rows), self.row_argument, self.position_argument)
         for argument in self.arguments:
             w.add_argument(*argument)
         for m in self.packed:
             w.add_matrix(m.key, m.format, m.outputs, m.inputs, m.group, m.minimum)
         for cache in self.caches:
             w.add_cache(*cache)
-        for row in self.rows_placed:
+        for row in buffers:
             row.index = w.add_buffer(row.offset, row.width, row.single)
         self._write_vectors(w)
         for step in self.steps:

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from fnmatch import fnmatch
 
 import torch
@@ -13,7 +13,7 @@ import torch
 from rushlight import _native
 
 FORMATS = {"float32": 0, "bfloat16": 1, "float16": 2, "int8": 3, "int4": 4}
-SHORT = {"bf16": "bfloat16", "fp16": "float16", "fp32": "float32"}
+_SHORT = {"bf16": "bfloat16", "fp16": "float16", "fp32": "float32"}
 PANEL = 16  # outputs
 
 
@@ -33,13 +33,13 @@ class Quantization:
     modules: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self):
-        for name in ("weights", "cache"):
-            value = getattr(self, name)
-            object.__setattr__(self, name, SHORT.get(value, value))
-        if self.cache is None:
-            object.__setattr__(self, "cache", "float32" if self.weights == "float32" else "bfloat16")
+        full = lambda name: _SHORT.get(name, name)  # noqa: E731
+        cache = self.cache or ("float32" if full(self.weights) == "float32" else "bfloat16")
+        object.__setattr__(self, "weights", full(self.weights))
+        object.__setattr__(self, "cache", full(cache))
+        object.__setattr__(self, "modules", {p: full(f) for p, f in self.modules.items()})
         for format in (self.weights, *self.modules.values()):
-            if SHORT.get(format, format) not in FORMATS:
+            if format not in FORMATS:
                 raise ValueError(f"no format {format!r} for weights; there are {', '.join(FORMATS)}")
         if self.cache not in ("float32", "bfloat16", "float16"):
             raise ValueError(f"no format {self.cache!r} for caches; there are float32, bfloat16, float16")
@@ -52,13 +52,7 @@ class Quantization:
         return value if isinstance(value, Quantization) else Quantization(value or "float32")
 
     def format_of(self, name: str) -> str:
-        for pattern, format in self.modules.items():
-            if fnmatch(name, pattern):
-                return SHORT.get(format, format)
-        return self.weights
-
-    def to_dict(self) -> dict:
-        return asdict(self)
+        return next((f for pattern, f in self.modules.items() if fnmatch(name, pattern)), self.weights)
 
 
 @dataclass(frozen=True)

@@ -86,9 +86,8 @@ def _cache(node, context: Context) -> tuple[fx.Node, fx.Node] | None:
         return None
     program = context.program
     target = input_specs(program)[cache].target
-    kinds = (OutputKind.BUFFER_MUTATION,)
     outputs = program.graph.output_node().args[0]
     for spec, out in zip(program.graph_signature.output_specs, outputs, strict=True):
-        if spec.kind in kinds and spec.target == target and out is node:
+        if spec.kind == OutputKind.BUFFER_MUTATION and spec.target == target and out is node:
             return cache, new
     return None

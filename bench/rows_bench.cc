@@ -70,7 +70,7 @@ void BenchAttention(Isa isa, std::vector<float>* memory, const Roofline& roof) {
       {DType::kBFloat16, 512, 512, 3, 3, 64}, {DType::kFloat32, 128, 1024, 8, 4, 128},
   };
   for (const auto& c : kCases) {
-    KvCache cache = {c.type, nullptr, nullptr, c.kv_heads, c.context, c.size, c.size};
+    KvCache cache = {c.type, nullptr, nullptr, c.kv_heads, c.size, c.size};
     const size_t bytes = c.kv_heads * c.context * c.size * ElementSize(c.type);
     const size_t caches = c.m == 1 ? memory->size() * 4 / (2 * bytes) : 1;
     const size_t width = c.kv_heads * c.group * c.size;

@@ -44,6 +44,7 @@ struct StateSpec {
   size_t bytes_per_position;  // 0: the size does not depend on the position
   size_t fixed_bytes;         // in addition
   size_t max_positions;
+  size_t block = 1;  // positions that memory is in whole numbers of
 };
 
 struct PlanInfo {

@@ -244,14 +244,20 @@ Error Module::Impl::AllocatePlanned(LoadedMethod* loaded) {
   return kOk;
 }
 
+// False if they are too many to count.
+bool BytesOfState(const StateSpec& spec, uint64_t positions, uint64_t* bytes) {
+  return !__builtin_add_overflow(positions, uint64_t{spec.block} - 1, &positions) &&
+         !__builtin_mul_overflow(uint64_t{spec.bytes_per_position},
+                                 positions / spec.block * spec.block, bytes) &&
+         !__builtin_add_overflow(*bytes, uint64_t{spec.fixed_bytes}, bytes);
+}
+
 Error Module::Impl::AllocateStates(LoadedMethod* loaded) {
   for (size_t i = 0; i < loaded->method->num_states(); ++i) {
     const StateSpec& spec = loaded->method->state(i);
     uint64_t bytes = 0;
-    RL_CHECK(!__builtin_mul_overflow(uint64_t{spec.bytes_per_position},
-                                     uint64_t{spec.max_positions}, &bytes) &&
-                 !__builtin_add_overflow(bytes, uint64_t{spec.fixed_bytes}, &bytes),
-             Reason::kStateArena, static_cast<uint32_t>(i));
+    RL_CHECK(BytesOfState(spec, spec.max_positions, &bytes), Reason::kStateArena,
+             static_cast<uint32_t>(i));
     auto kept = states.find(spec.name);
     if (kept == states.end()) {
       RL_ASSIGN_OR_RETURN(std::unique_ptr<Pages> pages, Allocate(bytes));

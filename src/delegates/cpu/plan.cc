@@ -178,10 +178,7 @@ class StepChecker {
     RL_RETURN_IF_ERROR(Input(s.query(), uint64_t{s.heads()} * c.key_size()));
     RL_RETURN_IF_ERROR(Input(s.key(), uint64_t{c.heads()} * c.key_size()));
     RL_RETURN_IF_ERROR(Input(s.value(), uint64_t{c.heads()} * c.value_size()));
-    kernels::KvCache cache{};
-    cache.key_size = c.key_size();
-    cache.value_size = c.value_size();
-    plan_.attention_floats = std::max(plan_.attention_floats, kernels::AttentionScratch(cache));
+    plan_.thread_floats = std::max(plan_.thread_floats, kernels::AttentionScratch(CacheOf(c)));
     return OptionalVector(s.sinks(), s.heads());
   }
 
@@ -230,14 +227,16 @@ Error LoadCaches(const fb::Plan& plan, StateSpec* out) {
     CHECK_PLAN(InSize(c.heads()) && InSize(c.key_size()) && InSize(c.value_size()));
     CHECK_PLAN(InSize(c.positions()));
     CHECK_PLAN(c.positions() == plan.caches()->Get(0)->positions());
-    const uint64_t element = ElementSize(TypeOfCache(c.type()));
-    const uint64_t widest = std::max(c.key_size(), c.value_size());
+    const kernels::KvCache cache = CacheOf(c);
+    const size_t element = ElementSize(cache.type);
+    const uint64_t widest = std::max(c.key_size(), c.value_size()) + uint64_t{1};
     CHECK_PLAN(uint64_t{c.heads()} * widest <= kMaxSize);
-    CHECK_PLAN(uint64_t{c.heads()} * widest * element <= kMaxBytes / c.positions());
-    out[2 * i] = {View(c.keys()), static_cast<size_t>(element * c.heads() * c.key_size()), 0,
-                  c.positions()};
-    out[2 * i + 1] = {View(c.values()), static_cast<size_t>(element * c.heads() * c.value_size()),
-                      0, c.positions()};
+    CHECK_PLAN(uint64_t{c.heads()} * widest * element <=
+               kMaxBytes / kernels::BlockPositions(c.positions()));
+    out[2 * i] = {View(c.keys()), element * kernels::KeyElements(cache), 0, c.positions(),
+                  kernels::kAttentionBlock};
+    out[2 * i + 1] = {View(c.values()), element * kernels::ValueElements(cache), 0, c.positions(),
+                      kernels::kAttentionBlock};
   }
   return kOk;
 }
@@ -295,16 +294,27 @@ Error CheckBuffers(const fb::Plan& source, Plan* plan) {
 
 }  // namespace
 
-DType TypeOfCache(unsigned type) {
-  return type == fb::CacheType_F32    ? DType::kFloat32
-         : type == fb::CacheType_BF16 ? DType::kBFloat16
-                                      : DType::kFloat16;
+kernels::KvCache CacheOf(const fb::Cache& c) {
+  const DType type = c.type() == fb::CacheType_F32    ? DType::kFloat32
+                     : c.type() == fb::CacheType_BF16 ? DType::kBFloat16
+                                                      : DType::kFloat16;
+  return {type, nullptr, nullptr, c.heads(), c.key_size(), c.value_size()};
 }
 
+namespace {
+
+// A row may be a sequence of its own.
+uint64_t BytesOfRow(const Plan& plan) {
+  return uint64_t{plan.row_floats} * sizeof(float) + plan.quantized_stride +
+         uint64_t{plan.quantized_groups} * (sizeof(float) + sizeof(int32_t)) + sizeof(uint32_t) +
+         sizeof(Sequence);
+}
+
+}  // namespace
+
 size_t ScratchBytes(const Plan& plan, size_t rows) {
-  return rows * (plan.row_floats * sizeof(float) + plan.quantized_stride +
-                 plan.quantized_groups * (sizeof(float) + sizeof(int32_t))) +
-         plan.threads * plan.attention_floats * sizeof(float) + 8 * kernels::kLineBytes;
+  return rows * BytesOfRow(plan) + plan.threads * plan.thread_floats * sizeof(float) +
+         8 * kernels::kLineBytes;
 }
 
 Result<const Plan*> LoadPlan(const PlanSource& source, Arena& arena) {
@@ -340,9 +350,9 @@ Result<const Plan*> LoadPlan(const PlanSource& source, Arena& arena) {
   for (uint32_t i = 0; i < SizeOf(in.steps()); ++i) {
     RL_RETURN_IF_ERROR(checker.Check(*in.steps()->Get(i)));
   }
-  const uint64_t row = uint64_t{plan->row_floats} * sizeof(float) + plan->quantized_stride +
-                       uint64_t{plan->quantized_groups} * 8;
-  CHECK_PLAN(row <= kMaxBytes / plan->max_rows && plan->attention_floats <= kMaxBytes / 4096);
+  plan->thread_floats = std::max(plan->thread_floats, plan->max_rows * kernels::kPanelOutputs);
+  CHECK_PLAN(BytesOfRow(*plan) <= kMaxBytes / plan->max_rows);
+  CHECK_PLAN(plan->thread_floats <= kMaxBytes / 4096);
 
   const kernels::Isa isa =
       kernels::ChooseIsa(platform::CpuFeatures(), platform::Setting("RUSHLIGHT_ISA"));

@@ -11,6 +11,7 @@
 #include "src/kernels/rows/rows.h"
 
 namespace rushlight::fb::cpu {
+struct Cache;
 struct Plan;
 }  // namespace rushlight::fb::cpu
 
@@ -28,7 +29,8 @@ struct Plan {
   size_t row_floats;        // all buffers
   size_t quantized_stride;  // bytes of the widest quantized row
   size_t quantized_groups;  // most groups of one
-  size_t attention_floats;  // of each thread
+  // Of each thread, for attention, or for outputs of sequences that lie apart:
+  size_t thread_floats;
 
   const kernels::IntegerKernels* integers;
   kernels::FloatMatmul float_matmul;
@@ -36,10 +38,19 @@ struct Plan {
   kernels::Attention attention;
 };
 
+// One row of a delegate's batch: tokens behind one another, with a position and state of their own.
+struct Sequence {
+  const DelegateRow* source;
+  size_t first;  // of its rows among those of all
+  size_t rows;
+  size_t position;  // of the first row
+};
+
 // Checks the payload, whole, and what it refers to.
 Result<const Plan*> LoadPlan(const PlanSource& source, Arena& arena);
 
-DType TypeOfCache(unsigned type);  // fb::cpu::CacheType
+// A cache without its memory.
+kernels::KvCache CacheOf(const fb::cpu::Cache& cache);
 
 // Bytes of scratch for `rows` rows.
 size_t ScratchBytes(const Plan& plan, size_t rows);

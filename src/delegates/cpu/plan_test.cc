@@ -13,6 +13,7 @@
 
 #include "src/delegates/cpu/cpu.h"
 #include "src/delegates/cpu/schema.h"
+#include "src/kernels/attention/attention.h"
 #include "src/kernels/packed/layout.h"
 
 namespace rushlight::delegates::cpu {
@@ -120,7 +121,8 @@ class CpuPlan : public testing::Test {
     std::vector<uint64_t> scratch(info.scratch_bytes / 8 + 8);
     Context context;
     context.scratch = Arena(scratch.data(), scratch.size() * 8);
-    std::vector<float> keys(kPositions * kWidth), values(kPositions * kWidth);
+    constexpr size_t kFloats = kernels::BlockPositions(kPositions) * kWidth;
+    std::vector<float> keys(kFloats), values(kFloats);
     void* const state[] = {keys.data(), values.data()};
     Tensor tokens(DType::kInt64, tokens_, {token_sizes_, 1});
     Tensor positions(DType::kInt64, positions_, {position_sizes_, 1});

@@ -5,10 +5,9 @@
 // region.
 //
 // For up to kAttentionRows rows (query row and head of a group) and each block of positions:
-//   1. the block's keys are transposed and widened: [key_size, 64]
-//   2. scores = rows x keys, sums in registers, one chain over key_size
-//   3. scores become weights e^(score - maximum so far); earlier sums are scaled where it grew
-//   4. sums += weights x values, one chain over positions
+//   1. scores = rows x keys, sums in registers, one chain over key_size
+//   2. scores become weights e^(score - maximum so far); earlier sums are scaled where it grew
+//   3. sums += weights x values, one chain over positions
 // A row takes only positions that it sees, whatever its neighbours do.  Keys and values are fetched
 // a block ahead: decode waits for memory.
 
@@ -28,7 +27,6 @@ struct Range {  // of positions
 
 // What the rows of an item have, beside the arguments.
 struct Rows {
-  float* keys;     // [key_size, kAttentionBlock]
   float* q;        // [kAttentionRows, key_size]
   float* weights;  // [kAttentionRows, kAttentionBlock]: scores, then weights
   float* sums;     // [kAttentionRows, padded value_size]
@@ -38,51 +36,46 @@ struct Rows {
   Range sees[kAttentionRows];
 };
 
-RUSHLIGHT_INLINE void StoreColumns(const F32x16& row, const float*, size_t dim, float* to) {
-  Store(to + dim * kAttentionBlock, row);
+// sum[row][v] += q[row][dim] * keys[dim][16 * v ...] for the dims of a line, of which there are
+// some.
+template <int kRows>
+RUSHLIGHT_INLINE void AddLine(const float* q, size_t size, const float* key, size_t /*left*/,
+                              F32x16 (&sum)[kRows][kWide]) {
+  F32x16 k[kWide];
+  RUSHLIGHT_UNROLL
+  for (int v = 0; v < kWide; ++v) k[v] = Load(key + 16 * v);
+  RUSHLIGHT_UNROLL
+  for (int r = 0; r < kRows; ++r) {
+    const F32x16 qd = Set(q[r * size]);
+    RUSHLIGHT_UNROLL
+    for (int v = 0; v < kWide; ++v) sum[r][v] = MulAdd(qd, k[v], sum[r][v]);
+  }
 }
-template <class T>  // pairs of dims
-RUSHLIGHT_INLINE void StoreColumns(const F32x16& row, const T*, size_t dim, float* to) {
-  float raw[16];
-  T pairs[32];
-  Store(raw, row);
-  std::memcpy(pairs, raw, sizeof raw);
-  F32x16 even, odd;
-  Unzip(pairs, &even, &odd);
-  Store(to + 2 * dim * kAttentionBlock, even);
-  Store(to + (2 * dim + 1) * kAttentionBlock, odd);
-}
-
-// to[dim][i] = keys[i][dim] for `count` positions, then zeros.
-template <class T>
-void TransposeKeys(const T* keys, size_t size, size_t count, float* to) {
-  constexpr size_t kDims = 64 / sizeof(T);
-  for (size_t i = 0; i < kAttentionBlock; i += 16) {
-    const size_t some = i >= count ? 0 : count - i < 16 ? count - i : 16;
-    size_t dim = 0;
-    for (; dim + kDims <= size; dim += kDims) {
-      F32x16 row[16];
-      for (size_t j = 0; j < 16; ++j) {
-        const T* key = keys + (i + j) * size + dim;
-        __builtin_prefetch(key + kAttentionBlock * size);
-        row[j] = j < some ? Load(reinterpret_cast<const float*>(key)) : Set(0.0f);
-      }
-      Transpose(row);
-      RUSHLIGHT_UNROLL
-      for (size_t j = 0; j < 16; ++j) StoreColumns(row[j], keys, j, to + dim * kAttentionBlock + i);
-    }
-    for (; dim < size; ++dim) {
-      for (size_t j = 0; j < 16; ++j) {
-        to[dim * kAttentionBlock + i + j] =
-            j < some ? static_cast<float>(keys[(i + j) * size + dim]) : 0.0f;
-      }
-    }
+template <int kRows, class T>  // BFloat16, Float16
+RUSHLIGHT_INLINE void AddLine(const float* q, size_t size, const T* key, size_t left,
+                              F32x16 (&sum)[kRows][kWide]) {
+  F32x16 even[kWide], odd[kWide];
+  RUSHLIGHT_UNROLL
+  for (int v = 0; v < kWide; ++v) Unzip(key + 32 * v, &even[v], &odd[v]);
+  RUSHLIGHT_UNROLL
+  for (int r = 0; r < kRows; ++r) {
+    const F32x16 qd = Set(q[r * size]);
+    RUSHLIGHT_UNROLL
+    for (int v = 0; v < kWide; ++v) sum[r][v] = MulAdd(qd, even[v], sum[r][v]);
+  }
+  if (left < 2) return;
+  RUSHLIGHT_UNROLL
+  for (int r = 0; r < kRows; ++r) {
+    const F32x16 qd = Set(q[r * size + 1]);
+    RUSHLIGHT_UNROLL
+    for (int v = 0; v < kWide; ++v) sum[r][v] = MulAdd(qd, odd[v], sum[r][v]);
   }
 }
 
-// scores[row][i] = sum of q[row][dim] * keys[dim][i].
-template <int kRows>
-void ScoreTile(const float* q, size_t size, const float* keys, float* scores) {
+// scores[row][i] = sum of q[row][dim] * keys[dim][i]; `ahead` elements on are fetched.
+template <int kRows, class T>
+void ScoreTile(const float* q, size_t size, const T* keys, size_t ahead, float* scores) {
+  constexpr size_t kTogether = sizeof(float) / sizeof(T);
   for (int first = 0; first < kBlockVectors; first += kWide) {
     F32x16 sum[kRows][kWide];
     RUSHLIGHT_UNROLL
@@ -90,17 +83,11 @@ void ScoreTile(const float* q, size_t size, const float* keys, float* scores) {
       RUSHLIGHT_UNROLL
       for (int v = 0; v < kWide; ++v) sum[r][v] = Set(0.0f);
     }
-    const float* key = keys + 16 * first;
-    for (size_t dim = 0; dim < size; ++dim, key += kAttentionBlock) {
-      F32x16 k[kWide];
+    const T* key = keys + 16 * kTogether * first;
+    for (size_t dim = 0; dim < size; dim += kTogether, key += kTogether * kAttentionBlock) {
       RUSHLIGHT_UNROLL
-      for (int v = 0; v < kWide; ++v) k[v] = Load(key + 16 * v);
-      RUSHLIGHT_UNROLL
-      for (int r = 0; r < kRows; ++r) {
-        const F32x16 qd = Set(q[r * size + dim]);
-        RUSHLIGHT_UNROLL
-        for (int v = 0; v < kWide; ++v) sum[r][v] = MulAdd(qd, k[v], sum[r][v]);
-      }
+      for (int v = 0; v < kWide; ++v) __builtin_prefetch(key + ahead + 16 * kTogether * v);
+      AddLine<kRows>(q + dim, size, key, size - dim, sum);
     }
     RUSHLIGHT_UNROLL
     for (int r = 0; r < kRows; ++r) {
@@ -161,8 +148,8 @@ RUSHLIGHT_INLINE F32x16 LoadSome(const T* p, size_t n) {
 // sums[row][16 * vector] += weights[row][i] * values[i] for positions of the block; of the values
 // the first `last` of a vector if it is not whole.
 template <int kRows, int kVectors, bool kWhole, class T>
-void ValueTile(const float* weights, Range positions, const T* values, size_t size, size_t padded,
-               size_t last, float* sums) {
+void ValueTile(const float* weights, Range positions, const T* values, size_t size, size_t ahead,
+               size_t padded, size_t last, float* sums) {
   F32x16 sum[kRows][kVectors];
   RUSHLIGHT_UNROLL
   for (int r = 0; r < kRows; ++r) {
@@ -174,7 +161,7 @@ void ValueTile(const float* weights, Range positions, const T* values, size_t si
     F32x16 x[kVectors];
     RUSHLIGHT_UNROLL
     for (int v = 0; v < kVectors; ++v) {
-      __builtin_prefetch(value + 16 * v + kAttentionBlock * size);
+      __builtin_prefetch(value + 16 * v + ahead);
       if constexpr (kWhole) {
         x[v] = Load(value + 16 * v);
       } else {
@@ -196,18 +183,20 @@ void ValueTile(const float* weights, Range positions, const T* values, size_t si
 }
 
 template <int kRows, class T>
-void AddValues(const float* weights, Range positions, const T* values, size_t size, size_t padded,
-               float* sums) {
+void AddValues(const float* weights, Range positions, const T* values, size_t size, size_t ahead,
+               size_t padded, float* sums) {
   if (positions.begin >= positions.end) return;
   size_t d = 0;
   for (; d + 16 * kWide <= size; d += 16 * kWide) {
-    ValueTile<kRows, kWide, true>(weights, positions, values + d, size, padded, 16, sums + d);
+    ValueTile<kRows, kWide, true>(weights, positions, values + d, size, ahead, padded, 16,
+                                  sums + d);
   }
   for (; d + 16 <= size; d += 16) {
-    ValueTile<kRows, 1, true>(weights, positions, values + d, size, padded, 16, sums + d);
+    ValueTile<kRows, 1, true>(weights, positions, values + d, size, ahead, padded, 16, sums + d);
   }
   if (d < size) {
-    ValueTile<kRows, 1, false>(weights, positions, values + d, size, padded, size - d, sums + d);
+    ValueTile<kRows, 1, false>(weights, positions, values + d, size, ahead, padded, size - d,
+                               sums + d);
   }
 }
 
@@ -215,17 +204,17 @@ void AddValues(const float* weights, Range positions, const T* values, size_t si
 template <int kRows>
 constexpr int kFewer = kRows > 4 ? 4 : kRows - 1;
 
-template <int kRows>
-void ScoreRows(const Rows& rows, size_t size, size_t row) {
+template <int kRows, class T>
+void ScoreRows(const Rows& rows, const T* keys, size_t size, size_t ahead, size_t row) {
   for (; rows.count - row >= kRows; row += kRows) {
-    ScoreTile<kRows>(rows.q + row * size, size, rows.keys, rows.weights + row * kAttentionBlock);
+    ScoreTile<kRows>(rows.q + row * size, size, keys, ahead, rows.weights + row * kAttentionBlock);
   }
-  if constexpr (kRows > 1) ScoreRows<kFewer<kRows>>(rows, size, row);
+  if constexpr (kRows > 1) ScoreRows<kFewer<kRows>>(rows, keys, size, ahead, row);
 }
 
 template <int kRows, class T>
-void AddRows(const Rows& rows, const Range* sees, const T* values, size_t size, size_t padded,
-             size_t row) {
+void AddRows(const Rows& rows, const Range* sees, const T* values, size_t size, size_t ahead,
+             size_t padded, size_t row) {
   for (; rows.count - row >= kRows; row += kRows) {
     const float* weights = rows.weights + row * kAttentionBlock;
     float* sums = rows.sums + row * padded;
@@ -238,15 +227,16 @@ void AddRows(const Rows& rows, const Range* sees, const T* values, size_t size, 
     for (size_t r = 0; r < kRows; ++r) {
       const Range own = {sees[row + r].begin,
                          sees[row + r].end < all.begin ? sees[row + r].end : all.begin};
-      AddValues<1>(weights + r * kAttentionBlock, own, values, size, padded, sums + r * padded);
+      AddValues<1>(weights + r * kAttentionBlock, own, values, size, ahead, padded,
+                   sums + r * padded);
     }
-    AddValues<kRows>(weights, all, values, size, padded, sums);
+    AddValues<kRows>(weights, all, values, size, ahead, padded, sums);
     for (size_t r = 0; r < kRows; ++r) {
-      AddValues<1>(weights + r * kAttentionBlock, {all.end, sees[row + r].end}, values, size,
+      AddValues<1>(weights + r * kAttentionBlock, {all.end, sees[row + r].end}, values, size, ahead,
                    padded, sums + r * padded);
     }
   }
-  if constexpr (kRows > 1) AddRows<kFewer<kRows>>(rows, sees, values, size, padded, row);
+  if constexpr (kRows > 1) AddRows<kFewer<kRows>>(rows, sees, values, size, ahead, padded, row);
 }
 
 // An item: rows first ... first + rows.count of a key-value head.
@@ -254,8 +244,11 @@ template <class T>
 void AttendRows(const AttentionArgs& args, size_t head, size_t first, Rows& rows) {
   const KvCache& cache = args.cache;
   const size_t group = args.heads / cache.kv_heads, padded = PaddedValueSize(cache);
-  const T* keys = static_cast<const T*>(cache.keys) + head * cache.capacity * cache.key_size;
-  const T* values = static_cast<const T*>(cache.values) + head * cache.capacity * cache.value_size;
+  // Elements of a block, of all heads.
+  const size_t key_block = KeyElements(cache) * kAttentionBlock;
+  const size_t value_block = ValueElements(cache) * kAttentionBlock;
+  const T* keys = static_cast<const T*>(cache.keys) + head * (key_block / cache.kv_heads);
+  const T* values = static_cast<const T*>(cache.values) + head * (value_block / cache.kv_heads);
   Range all = {args.length, 0};  // what any row sees
   for (size_t r = 0; r < rows.count; ++r) {
     const size_t row = (first + r) / group, query_head = head * group + (first + r) % group;
@@ -278,8 +271,8 @@ void AttendRows(const AttentionArgs& args, size_t head, size_t first, Rows& rows
   for (size_t block = all.begin / kAttentionBlock * kAttentionBlock; block < all.end;
        block += kAttentionBlock) {
     const size_t count = all.end - block < kAttentionBlock ? all.end - block : kAttentionBlock;
-    TransposeKeys(keys + block * cache.key_size, cache.key_size, count, rows.keys);
-    ScoreRows<kTall>(rows, cache.key_size, 0);
+    const size_t index = block / kAttentionBlock;
+    ScoreRows<kTall>(rows, keys + index * key_block, cache.key_size, key_block, 0);
     for (size_t r = 0; r < rows.count; ++r) {
       const Range& own = rows.sees[r];
       sees[r].begin = own.begin > block ? own.begin - block : 0;
@@ -294,7 +287,8 @@ void AttendRows(const AttentionArgs& args, size_t head, size_t first, Rows& rows
       Weigh(args, sees[r], mask, rows.weights + r * kAttentionBlock, &rows.maximum[r],
             &rows.total[r], rows.sums + r * padded);
     }
-    AddRows<kTall>(rows, sees, values + block * cache.value_size, cache.value_size, padded, 0);
+    AddRows<kTall>(rows, sees, values + index * value_block, cache.value_size, value_block, padded,
+                   0);
   }
 
   for (size_t r = 0; r < rows.count; ++r) {
@@ -313,8 +307,7 @@ void AttendRows(const AttentionArgs& args, size_t head, size_t first, Rows& rows
 void Attend(const AttentionArgs& args) {
   const KvCache& cache = args.cache;
   Rows rows;
-  rows.keys = args.scratch;
-  rows.q = rows.keys + cache.key_size * kAttentionBlock;
+  rows.q = args.scratch;
   rows.weights = rows.q + cache.key_size * kAttentionRows;
   rows.sums = rows.weights + kAttentionRows * kAttentionBlock;
   const size_t count = args.m * (args.heads / cache.kv_heads);

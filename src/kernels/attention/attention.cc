@@ -14,21 +14,48 @@ const PerIsa<Attention> kAttention = RUSHLIGHT_VECTOR_TABLE(Attend);
 
 namespace {
 
+// [kv_heads, size, kAttentionBlock] of a block, dims in groups of kTogether.
 template <class T>
-void AppendRows(const AppendArgs& a, const float* rows, size_t stride, size_t size, void* to) {
-  for (size_t head = a.begin; head < a.end; ++head) {
-    T* row = static_cast<T*>(to) + (head * a.cache.capacity + a.position) * size;
-    for (size_t i = 0; i < a.m; ++i, row += size) {
-      const float* from = rows + i * stride + head * size;
-      for (size_t d = 0; d < size; ++d) row[d] = T(from[d]);
+void AppendKeys(const AppendArgs& a) {
+  constexpr size_t kTogether = sizeof(float) / sizeof(T);
+  const size_t size = a.cache.key_size, head_size = KeyElements(a.cache) / a.cache.kv_heads;
+  for (size_t i = 0; i < a.m; ++i) {
+    const size_t block = (a.position + i) / kAttentionBlock,
+                 place = (a.position + i) % kAttentionBlock;
+    for (size_t head = a.begin; head < a.end; ++head) {
+      T* to = static_cast<T*>(a.cache.keys) +
+              (block * a.cache.kv_heads + head) * head_size * kAttentionBlock + place * kTogether;
+      const float* from = a.keys + i * a.keys_stride + head * size;
+      for (size_t d = 0; d < size; ++d) {
+        to[d / kTogether * kTogether * kAttentionBlock + d % kTogether] = T(from[d]);
+      }
+      for (size_t d = size; d < head_size; ++d) {
+        to[d / kTogether * kTogether * kAttentionBlock + d % kTogether] = T(0.0f);
+      }
+    }
+  }
+}
+
+// [kv_heads, kAttentionBlock, size] of a block.
+template <class T>
+void AppendValues(const AppendArgs& a) {
+  const size_t size = a.cache.value_size;
+  for (size_t i = 0; i < a.m; ++i) {
+    const size_t block = (a.position + i) / kAttentionBlock,
+                 place = (a.position + i) % kAttentionBlock;
+    for (size_t head = a.begin; head < a.end; ++head) {
+      T* to = static_cast<T*>(a.cache.values) +
+              ((block * a.cache.kv_heads + head) * kAttentionBlock + place) * size;
+      const float* from = a.values + i * a.values_stride + head * size;
+      for (size_t d = 0; d < size; ++d) to[d] = T(from[d]);
     }
   }
 }
 
 template <class T>
 void Append(const AppendArgs& a) {
-  AppendRows<T>(a, a.keys, a.keys_stride, a.cache.key_size, a.cache.keys);
-  AppendRows<T>(a, a.values, a.values_stride, a.cache.value_size, a.cache.values);
+  AppendKeys<T>(a);
+  AppendValues<T>(a);
 }
 
 }  // namespace

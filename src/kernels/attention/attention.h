@@ -18,20 +18,37 @@
 
 namespace rushlight::kernels {
 
+inline constexpr size_t kAttentionBlock = 64;  // positions
+
 // One layer's keys and values; owns nothing.
+//
+// Positions lie in blocks, so that a cache of more positions begins as one of fewer does.  Keys are
+// kept as products with queries read them: the positions of a block side by side, in half precision
+// with the dimensions in pairs.
 struct KvCache {
   DType type;    // kFloat32, kBFloat16 or kFloat16
-  void* keys;    // [kv_heads, capacity, key_size]
-  void* values;  // [kv_heads, capacity, value_size]
+  void* keys;    // [blocks, kv_heads, key_size, kAttentionBlock], or
+                 // [blocks, kv_heads, key_size / 2, kAttentionBlock, 2]
+  void* values;  // [blocks, kv_heads, kAttentionBlock, value_size]
   size_t kv_heads;
-  size_t capacity;    // positions
-  size_t key_size;    // of a head; multiples of 16 (of 32 in half precision) are fast
+  size_t key_size;    // of a head
   size_t value_size;  // of a head; multiples of 16 are fast
 };
 
+// Elements of a position's keys and values, of all heads.
+constexpr size_t KeyElements(const KvCache& c) {
+  return c.kv_heads * (c.type == DType::kFloat32 ? c.key_size : (c.key_size + 1) / 2 * 2);
+}
+constexpr size_t ValueElements(const KvCache& c) { return c.kv_heads * c.value_size; }
+
+// Positions in whole blocks: what memory there has to be for.
+constexpr size_t BlockPositions(size_t positions) {
+  return (positions + kAttentionBlock - 1) / kAttentionBlock * kAttentionBlock;
+}
+
 struct AppendArgs {
   KvCache cache;
-  size_t position;      // of the first row.  Requires: position + m <= cache.capacity
+  size_t position;      // of the first row
   size_t m;             // rows
   const float* keys;    // [m, kv_heads, key_size]
   size_t keys_stride;   // of rows, in elements
@@ -53,7 +70,7 @@ struct AttentionArgs {
   size_t heads;       // of queries.  Requires: a multiple of cache.kv_heads
   // Row i is at position first_position + i and sees the positions before `length` that are
   // not behind its own (if causal) and of these the last `window` (unless 0).
-  // Requires: length <= cache.capacity; window == 0 unless causal.
+  // Requires: window == 0 unless causal.
   size_t length;
   size_t first_position;
   bool causal;
@@ -68,8 +85,7 @@ struct AttentionArgs {
   float* scratch;  // AttentionScratch(cache) floats, for this call alone
 };
 
-inline constexpr size_t kAttentionBlock = 64;  // positions
-inline constexpr size_t kAttentionRows = 42;   // query rows, of all heads that share keys, at once
+inline constexpr size_t kAttentionRows = 42;  // query rows, of all heads that share keys, at once
 
 // The pieces that threads can take: a key-value head for some of the rows.
 constexpr size_t AttentionItems(const AttentionArgs& args) {
@@ -81,8 +97,7 @@ constexpr size_t AttentionItems(const AttentionArgs& args) {
 constexpr size_t PaddedValueSize(const KvCache& cache) { return (cache.value_size + 15) / 16 * 16; }
 
 constexpr size_t AttentionScratch(const KvCache& cache) {
-  return cache.key_size * (kAttentionBlock + kAttentionRows) +
-         kAttentionRows * (kAttentionBlock + PaddedValueSize(cache));
+  return kAttentionRows * (cache.key_size + kAttentionBlock + PaddedValueSize(cache));
 }
 
 // A row that sees nothing, or scores of minus infinity alone, is 0.

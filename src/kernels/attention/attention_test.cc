@@ -37,7 +37,7 @@ struct Problem {
 
   Problem(const Case& a, std::mt19937& random, bool hostile = false) : c(a) {
     const auto make = hostile ? HostileFloats : RandomFloats;
-    const size_t capacity = c.length + 5, heads = c.kv_heads * c.group;
+    const size_t capacity = BlockPositions(c.length + 5), heads = c.kv_heads * c.group;
     k = make(c.length * c.kv_heads * c.key_size, random);
     v = make(c.length * c.kv_heads * c.value_size, random);
     q = make(c.m * heads * c.key_size, random);
@@ -45,10 +45,11 @@ struct Problem {
     mask = make(c.m * (c.length + 1), random);
     for (size_t i = 0; i < mask.size(); i += 5) mask[i] = -kInfinity;
     // What nobody wrote is NaN.
-    keys.assign(c.kv_heads * capacity * c.key_size * ElementSize(c.type), 0xff);
-    values.assign(c.kv_heads * capacity * c.value_size * ElementSize(c.type), 0xff);
-    args.cache = {c.type,   keys.data(), values.data(), c.kv_heads,
-                  capacity, c.key_size,  c.value_size};
+    args.cache = {c.type, nullptr, nullptr, c.kv_heads, c.key_size, c.value_size};
+    keys.assign(capacity * KeyElements(args.cache) * ElementSize(c.type), 0xff);
+    values.assign(capacity * ValueElements(args.cache) * ElementSize(c.type), 0xff);
+    args.cache.keys = keys.data();
+    args.cache.values = values.data();
     args.heads = heads;
     args.length = c.length;
     args.causal = c.causal;

@@ -177,6 +177,8 @@ enum class Reason : uint16_t {
   kMetadataType,         // of a weights file; index: key, found: type
   kMetadataValue,        // of a weights file; index: key, found
   kTensorRepeated,       // of a weights file; index: a second tensor of one name
+  kSavedState,           // found: byte that is wrong, limit: size
+  kSavedStateProgram,    // another one's
 
   kTooManyDimensions = internal::First(ErrorCode::kLimitExceeded),  // index, found, limit
   kNameTooLong,                                                     // index, found, limit

@@ -92,6 +92,11 @@ class Method {
 
   Error Execute(const ExecuteOptions& options = {});
 
+  // Runs several Methods of the same method of one program, each with its own inputs and state, as
+  // one: delegates take all of them in one call.  Each computes what it would alone.  After an
+  // error all of them have stopped.
+  static Error ExecuteTogether(Span<Method* const> methods, const ExecuteOptions& options = {});
+
   // One instruction at a time.  False from Step: the method is done.
   Error Begin(const ExecuteOptions& options);
   Result<bool> Step();
@@ -120,8 +125,13 @@ class Method {
   Error Obstacle(const MethodOptions& options, const Error& error);
   DataMap MergedData() const;
   static Error CheckScalarInput(uint32_t index, const Value& expected, const Value& given);
+  Error StartInstruction();
+  Error FinishInstruction(const Error& error, size_t next);
   Error RunInstruction(const Instruction& instruction, size_t* next);
-  Error CallDelegate(const Instruction& instruction);
+  DelegateRow RowOf(const Instruction& instruction) const;
+  Error CallDelegate(const Instruction& instruction, Span<const DelegateRow> rows);
+  static Error StepTogether(Span<Method* const> methods, bool* done);
+  static Error DelegateTogether(Span<Method* const> methods, size_t instruction);
   void Notify(EventKind kind, size_t instruction) const;
 
   MethodMeta meta_;

@@ -80,14 +80,33 @@ class Module {
     return Execute("forward", {inputs.begin(), inputs.size()}, options);
   }
 
+  // What one of several modules computes in a call of all of them.
+  struct Row {
+    Module* module;
+    Span<const Value> inputs;
+  };
+  // Runs a method of several modules over one file (Share()) as one: products take the rows of all
+  // of them together, so that weights are read once.  Each computes what it would alone, to the
+  // bit; the outputs are those of its method().
+  static Error ExecuteTogether(std::string_view name, Span<const Row> rows,
+                               const ExecuteOptions& options = {});
+
   // Zeroes all state, as after loading.
   Error ResetState();
+  // Copies another module's state over the same file: what it holds of the first `positions`.
+  Error CopyState(const Module& from, size_t positions);
+  // The state of the methods that are loaded, of the first `positions`, as bytes.
+  Result<std::vector<uint8_t>> SaveState(size_t positions) const;
+  // Puts back what SaveState returned for this file, into the same methods; returns its positions.
+  // Bytes that are not such a state change nothing.
+  Result<size_t> RestoreState(Span<const uint8_t> saved);
 
  private:
   struct File;
   struct Impl;
   explicit Module(std::unique_ptr<Impl> impl);
   static Result<Module> FromFile(std::shared_ptr<File> file, Span<const uint8_t> bytes);
+  Result<Method*> SetInputs(std::string_view name, Span<const Value> inputs);
   Result<std::vector<Value>> Run(std::string_view name, Span<const Value> inputs,
                                  const ExecuteOptions& options);
 

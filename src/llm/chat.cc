@@ -103,15 +103,15 @@ Result<GenerateResult> Chat::Answer(const GenerateOptions& options) {
   // The last token is fed in any case, for its logits.
   const auto same = std::mismatch(held_.begin(), held_.end(), prompt.begin(), prompt.end() - 1);
   size_t begin = static_cast<size_t>(same.first - held_.begin());
-  if (begin < session_.position() && !engine_->info().can_rewind) begin = 0;
-  RL_RETURN_IF_ERROR(session_.Rewind(begin));
+  RL_ASSIGN_OR_RETURN(begin, session_.Rewind(begin));
   Result<GenerateResult> answer =
       Generate(session_, {prompt.data() + begin, prompt.size() - begin}, options);
   if (answer.ok()) prompt.insert(prompt.end(), answer->ids.begin(), answer->ids.end());
   // What was fed is the beginning of that, also where a call failed.
   prompt.resize(std::min(prompt.size(), session_.position()));
   held_ = std::move(prompt);
-  if (held_.size() < session_.position()) RL_RETURN_IF_ERROR(session_.Rewind(held_.size()));
+  RL_ASSIGN_OR_RETURN(const size_t reached, session_.Rewind(held_.size()));
+  held_.resize(reached);
   return answer;
 }
 

@@ -123,6 +123,51 @@ def test_limits(engine):
         session.rewind(5)
 
 
+def test_sessions_together_are_as_alone(engine):
+    prompts = [[5, 6, 7], list(range(5, 25)), [9]]  # one takes three calls
+    alone = [engine.session().feed(p) for p in prompts]
+    together = engine.feed_together([engine.session() for _ in prompts], prompts)
+    assert together.shape == (3, VOCAB)
+    for one, row in zip(alone, together, strict=True):
+        assert (one == row).all()
+    session = engine.session()
+    with pytest.raises(_native.Error):
+        engine.feed_together([session, session], [[5], [5]])
+    with pytest.raises(_native.Error):
+        engine.feed_together([session], [[5], [5]])
+    assert engine.feed_together([], []).shape == (0, VOCAB)
+
+
+def test_fork_and_save(engine):
+    session = engine.session()
+    session.feed([5, 6, 7])
+    other, saved = session.fork(), session.save()
+    session.feed([8])
+    assert other.position == 3
+    assert other.generate([9], max_new_tokens=5)["ids"] == expected([5, 6, 7, 9], 5)
+    restored = engine.restore(saved)
+    assert restored.position == 3
+    assert restored.generate([9], max_new_tokens=5)["ids"] == expected([5, 6, 7, 9], 5)
+
+
+def test_saved_states_are_checked(engine, program):
+    session = engine.session()
+    session.feed([5, 6, 7])
+    saved = session.save()
+    for end in range(len(saved)):
+        with pytest.raises(_native.Error):
+            engine.restore(saved[:end])
+    with pytest.raises(_native.Error, match="not what it should be"):
+        engine.restore(saved + b"x")
+    with pytest.raises(_native.Error, match="another program"):
+        _native.Engine.load(program("other", 9)).restore(saved)
+    for i in range(8, len(saved)):
+        try:
+            engine.restore(saved[:i] + bytes([saved[i] ^ 0xFF]) + saved[i + 1 :])
+        except _native.Error:
+            pass
+
+
 def test_rewind(engine):
     session = engine.session()
     session.feed([5, 6, 7, 8])

@@ -3,6 +3,8 @@
 
 #include "rushlight/llm/engine.h"
 
+#include <algorithm>
+
 #include "rushlight/half.h"
 #include "rushlight/platform.h"
 #include "src/core/file_bytes.h"
@@ -118,32 +120,51 @@ Result<Session> Engine::NewSession() const {
   return session;
 }
 
-Error Session::Rewind(size_t position) {
-  RL_CHECK(position <= position_, Reason::kOptionInvalid, Error::kNone,
-           static_cast<int64_t>(position), static_cast<int64_t>(position_));
-  RL_CHECK(engine_->info().can_rewind || position == position_ || position == 0,
-           Reason::kUnsupported);
-  position_ = position;
-  return kOk;
+Result<Session> Engine::RestoreSession(Span<const uint8_t> saved) const {
+  RL_ASSIGN_OR_RETURN(Session session, NewSession());
+  RL_ASSIGN_OR_RETURN(session.position_, session.module_->RestoreState(saved));
+  RL_CHECK(session.position_ <= info_.max_context_len, Reason::kContextFull, Error::kNone,
+           static_cast<int64_t>(session.position_), static_cast<int64_t>(info_.max_context_len));
+  return session;
 }
 
-Error Session::Call(Span<const int32_t> tokens, const ExecuteOptions& options) {
+Result<size_t> Session::Rewind(size_t position) {
+  RL_CHECK(position <= position_, Reason::kOptionInvalid, Error::kNone,
+           static_cast<int64_t>(position), static_cast<int64_t>(position_));
+  if (!engine_->info().can_rewind && position != position_) {
+    RL_RETURN_IF_ERROR(module_->ResetState());
+    position = 0;
+  }
+  position_ = position;
+  return position_;
+}
+
+Result<Session> Session::Fork() const {
+  RL_ASSIGN_OR_RETURN(Session other, engine_->NewSession());
+  RL_RETURN_IF_ERROR(other.module_->CopyState(*module_, position_));
+  other.position_ = position_;
+  return other;
+}
+
+Result<std::vector<uint8_t>> Session::Save() const { return module_->SaveState(position_); }
+
+Span<const Value> Session::Prepare(Span<const int32_t> tokens) {
   tokens_.assign(tokens.begin(), tokens.end());
   positions_.resize(engine_->takes_positions_ ? tokens.size() : 1);
   for (size_t i = 0; i < positions_.size(); ++i) {
     positions_[i] = static_cast<int64_t>(position_ + i);
   }
-  int32_t token_sizes[] = {1, static_cast<int32_t>(tokens_.size())};
-  int32_t position_sizes[] = {static_cast<int32_t>(positions_.size())};
-  Tensor token_tensor(DType::kInt64, tokens_.data(), token_sizes);
-  Tensor position_tensor(DType::kInt64, positions_.data(), position_sizes);
-  const Value inputs[] = {&token_tensor, &position_tensor};
-  RL_RETURN_IF_ERROR(module_->Execute("forward", inputs, options).error());
-  position_ += tokens_.size();
-  return kOk;
+  token_sizes_[0] = 1;
+  token_sizes_[1] = static_cast<int32_t>(tokens_.size());
+  position_sizes_[0] = static_cast<int32_t>(positions_.size());
+  if (tensors_ == nullptr) tensors_ = std::make_unique<Tensor[]>(2);
+  tensors_[0] = Tensor(DType::kInt64, tokens_.data(), token_sizes_);
+  tensors_[1] = Tensor(DType::kInt64, positions_.data(), position_sizes_);
+  inputs_ = {&tensors_[0], &tensors_[1]};
+  return {inputs_.data(), inputs_.size()};
 }
 
-Result<Span<const float>> Session::Feed(Span<const int32_t> tokens, const ExecuteOptions& options) {
+Error Session::CheckTokens(Span<const int32_t> tokens) const {
   const EngineInfo& info = engine_->info();
   RL_CHECK(!tokens.empty(), Reason::kOptionInvalid);
   RL_CHECK(tokens.size() <= remaining(), Reason::kContextFull, Error::kNone,
@@ -153,11 +174,44 @@ Result<Span<const float>> Session::Feed(Span<const int32_t> tokens, const Execut
     RL_CHECK(id >= 0 && static_cast<size_t>(id) < info.vocab_size, Reason::kOptionInvalid,
              Error::kNone, id, static_cast<int64_t>(info.vocab_size));
   }
-  for (size_t done = 0; done < tokens.size(); done += info.max_seq_len) {
-    const size_t left = tokens.size() - done;
-    RL_RETURN_IF_ERROR(
-        Call(tokens.subspan(done, left < info.max_seq_len ? left : info.max_seq_len), options));
+  return kOk;
+}
+
+Result<Span<const float>> Session::Feed(Span<const int32_t> tokens, const ExecuteOptions& options) {
+  Session* const self = this;
+  RL_RETURN_IF_ERROR(FeedTogether({&self, 1}, {&tokens, 1}, options));
+  return Logits();
+}
+
+Error Session::FeedTogether(Span<Session* const> sessions, Span<const Span<const int32_t>> tokens,
+                            const ExecuteOptions& options) {
+  RL_CHECK(sessions.size() == tokens.size(), Reason::kOptionInvalid);
+  for (size_t i = 0; i < sessions.size(); ++i) {
+    RL_CHECK(sessions[i]->engine_ == sessions[0]->engine_, Reason::kOptionInvalid,
+             static_cast<uint32_t>(i));
+    RL_RETURN_IF_ERROR(sessions[i]->CheckTokens(tokens[i]));
   }
+  std::vector<Module::Row> rows;
+  for (size_t done = 0;;) {
+    rows.clear();
+    for (size_t i = 0; i < sessions.size(); ++i) {
+      if (done >= tokens[i].size()) continue;
+      const size_t some =
+          std::min(tokens[i].size() - done, sessions[i]->engine_->info().max_seq_len);
+      rows.push_back(
+          {sessions[i]->module_.get(), sessions[i]->Prepare(tokens[i].subspan(done, some))});
+    }
+    if (rows.empty()) return kOk;
+    RL_RETURN_IF_ERROR(Module::ExecuteTogether("forward", rows, options));
+    for (size_t i = 0; i < sessions.size(); ++i) {
+      if (done < tokens[i].size()) sessions[i]->position_ += sessions[i]->tokens_.size();
+    }
+    done += sessions[0]->engine_->info().max_seq_len;
+  }
+}
+
+Result<Span<const float>> Session::Logits() {
+  const EngineInfo& info = engine_->info();
   RL_ASSIGN_OR_RETURN(Method* const method, module_->method("forward"));
   const Tensor& logits = method->output(0).as_tensor();
   const size_t rows = logits.numel() / info.vocab_size;

@@ -158,6 +158,8 @@ constexpr Sentence kSentences[] = {
      "key {i} of the weights file has a value of an unknown or wrong type, {f}"},
     {Reason::kMetadataValue, "key {i} of the weights file has a value out of range: {f}"},
     {Reason::kTensorRepeated, "tensor {i} of the weights file has the name of an earlier one"},
+    {Reason::kSavedState, "no saved state: byte {f} of {l} is not what it should be"},
+    {Reason::kSavedStateProgram, "the saved state belongs to another program"},
 
     {Reason::kTooManyDimensions, "tensor {i} has {f} dimensions, the most is {l}"},
     {Reason::kNameTooLong, "name {i} has {f} bytes, the most is {l}"},

@@ -15,6 +15,7 @@
 #include "src/core/file_bytes.h"
 #include "src/core/no_throw.h"
 #include "src/core/pages.h"
+#include "src/module/saved_state.h"
 
 namespace rushlight {
 namespace {
@@ -77,6 +78,7 @@ struct Module::File {
   std::map<uint32_t, size_t> shared_memory;  // memory ids that methods share, with their sizes
 
   Error LoadProgram(Span<const uint8_t> bytes);
+  uint64_t Identity() const;
   Error LoadDataFile(const std::string& path);
   void FindSharedMemory();
   DataMap external() const {
@@ -89,13 +91,23 @@ struct Module::File {
   }
 };
 
-Error Module::File::LoadProgram(Span<const uint8_t> bytes) {
-  RL_ASSIGN_OR_RETURN(const size_t size, Program::MetadataBytes(bytes, bytes.size()));
+Error Module::File::LoadProgram(Span<const uint8_t> all) {
+  RL_ASSIGN_OR_RETURN(const size_t size, Program::MetadataBytes(all, all.size()));
   metadata = std::make_unique<Pages>(size);
   RL_CHECK(metadata->ok(), Reason::kHeap, Error::kNone, static_cast<int64_t>(size));
   Arena arena(metadata->data(), size);
-  RL_ASSIGN_OR_RETURN(program, Program::Load(bytes, arena));
+  RL_ASSIGN_OR_RETURN(program, Program::Load(all, arena));
   return kOk;
+}
+
+// FNV-1a of the program's description: its graph, and the names of its weights.
+uint64_t Module::File::Identity() const {
+  const Span<const uint8_t> all = program.file();
+  uint64_t hash = 0xcbf29ce484222325;
+  for (size_t i = 0; i < std::min(all.size(), metadata->size()); ++i) {
+    hash = (hash ^ all[i]) * 0x100000001b3;
+  }
+  return hash;
 }
 
 Error Module::File::LoadDataFile(const std::string& path) {
@@ -185,8 +197,21 @@ struct Module::Impl {
   Error AllocatePlanned(LoadedMethod* loaded);
   Error AllocateStates(LoadedMethod* loaded);
   Error AllocateOutputs(LoadedMethod* loaded);
-  Error Execute(Method* m, const ExecuteOptions& options) const;
+  // run(options) with threads of the team, unless the options have their own.
+  template <class Run>
+  Error WithTeam(const ExecuteOptions& options, const Run& run) const {
+    if (options.parallel != nullptr) return run(options);
+    const size_t most = file->options.threads;
+    ThreadTeam::Lease lease(*file->options.team,
+                            options.threads == 0 ? most : std::min(options.threads, most));
+    ExecuteOptions with_team = options;
+    with_team.parallel = &ThreadTeam::Lease::ParallelFor;
+    with_team.team = &lease;
+    return run(with_team);
+  }
   Error ResetState();
+  // What is state, by name; of what grows with the positions, the part of that many.
+  Result<StateBuffers> Buffers(uint64_t positions) const;
 };
 
 Error Module::Impl::LoadMethod(std::string_view name, LoadedMethod* loaded) {
@@ -383,25 +408,35 @@ Result<std::vector<Value>> Module::Execute(std::string_view name, Span<const Val
 
 Result<std::vector<Value>> Module::Run(std::string_view name, Span<const Value> inputs,
                                        const ExecuteOptions& options) {
-  RL_ASSIGN_OR_RETURN(Method* const m, method(name));
-  RL_CHECK(inputs.size() == m->meta().num_inputs(), Reason::kInputCount, Error::kNone,
-           static_cast<int64_t>(inputs.size()), static_cast<int64_t>(m->meta().num_inputs()));
-  for (size_t i = 0; i < inputs.size(); ++i) RL_RETURN_IF_ERROR(m->SetInput(i, inputs[i]));
-  RL_RETURN_IF_ERROR(impl_->Execute(m, options));
+  RL_ASSIGN_OR_RETURN(Method* const m, SetInputs(name, inputs));
+  RL_RETURN_IF_ERROR(impl_->WithTeam(
+      options, [&](const ExecuteOptions& with_team) { return m->Execute(with_team); }));
   std::vector<Value> outputs;
   for (size_t i = 0; i < m->meta().num_outputs(); ++i) outputs.push_back(m->output(i));
   return outputs;
 }
 
-Error Module::Impl::Execute(Method* m, const ExecuteOptions& options) const {
-  if (options.parallel != nullptr) return m->Execute(options);
-  const size_t most = file->options.threads;
-  ThreadTeam::Lease lease(*file->options.team,
-                          options.threads == 0 ? most : std::min(options.threads, most));
-  ExecuteOptions with_team = options;
-  with_team.parallel = &ThreadTeam::Lease::ParallelFor;
-  with_team.team = &lease;
-  return m->Execute(with_team);
+Result<Method*> Module::SetInputs(std::string_view name, Span<const Value> inputs) {
+  RL_ASSIGN_OR_RETURN(Method* const m, method(name));
+  RL_CHECK(inputs.size() == m->meta().num_inputs(), Reason::kInputCount, Error::kNone,
+           static_cast<int64_t>(inputs.size()), static_cast<int64_t>(m->meta().num_inputs()));
+  for (size_t i = 0; i < inputs.size(); ++i) RL_RETURN_IF_ERROR(m->SetInput(i, inputs[i]));
+  return m;
+}
+
+Error Module::ExecuteTogether(std::string_view name, Span<const Row> rows,
+                              const ExecuteOptions& options) {
+  return NoThrow([&]() -> Error {
+    std::vector<Method*> methods;
+    for (const Row& row : rows) {
+      RL_ASSIGN_OR_RETURN(Method* const m, row.module->SetInputs(name, row.inputs));
+      methods.push_back(m);
+    }
+    if (methods.empty()) return kOk;
+    return rows[0].module->impl_->WithTeam(options, [&](const ExecuteOptions& with_team) {
+      return Method::ExecuteTogether({methods.data(), methods.size()}, with_team);
+    });
+  });
 }
 
 Error Module::ResetState() {
@@ -419,6 +454,59 @@ Error Module::Impl::ResetState() {
     RL_RETURN_IF_ERROR(loaded.Bind());
   }
   return kOk;
+}
+
+Result<StateBuffers> Module::Impl::Buffers(uint64_t positions) const {
+  StateBuffers buffers;
+  for (const auto& [name, loaded] : methods) {
+    for (size_t i = 0; i < loaded.method->num_states(); ++i) {
+      const StateSpec& spec = loaded.method->state(i);
+      uint64_t bytes = 0;
+      RL_CHECK(spec.bytes_per_position == 0 || positions <= spec.max_positions,
+               Reason::kContextFull, Error::kNone, static_cast<int64_t>(positions),
+               static_cast<int64_t>(spec.max_positions));
+      RL_CHECK(BytesOfState(spec, positions, &bytes), Reason::kStateArena,
+               static_cast<uint32_t>(i));
+      buffers[std::string(spec.name)] = {loaded.states[i]->data(), static_cast<size_t>(bytes)};
+    }
+    const MethodMeta& meta = loaded.method->meta();
+    for (size_t v = 0; v < meta.num_values(); ++v) {
+      PlannedTensor planned;
+      if (!meta.planned_value(v, &planned) || planned.info.name.empty()) continue;
+      buffers[name + "/" + std::string(planned.info.name)] = {
+          loaded.planned[planned.memory_id - 1]->data() + planned.offset, planned.info.nbytes};
+    }
+  }
+  return buffers;
+}
+
+Error Module::CopyState(const Module& from, size_t positions) {
+  return NoThrow([&]() -> Error {
+    RL_CHECK(impl_->file == from.impl_->file, Reason::kOptionInvalid);
+    for (const auto& [name, loaded] : from.impl_->methods) RL_RETURN_IF_ERROR(LoadMethod(name));
+    RL_ASSIGN_OR_RETURN(const StateBuffers source, from.impl_->Buffers(positions));
+    RL_ASSIGN_OR_RETURN(const StateBuffers target, impl_->Buffers(positions));
+    for (const auto& [name, bytes] : source) {
+      if (!bytes.empty()) std::memmove(target.at(name).data(), bytes.data(), bytes.size());
+    }
+    return kOk;
+  });
+}
+
+Result<std::vector<uint8_t>> Module::SaveState(size_t positions) const {
+  return NoThrow([&]() -> Result<std::vector<uint8_t>> {
+    RL_ASSIGN_OR_RETURN(const StateBuffers buffers, impl_->Buffers(positions));
+    return rushlight::SaveState(impl_->file->Identity(), positions, buffers);
+  });
+}
+
+Result<size_t> Module::RestoreState(Span<const uint8_t> saved) {
+  return NoThrow([&]() -> Result<size_t> {
+    RL_ASSIGN_OR_RETURN(const uint64_t positions, SavedPositions(saved, impl_->file->Identity()));
+    RL_ASSIGN_OR_RETURN(const StateBuffers buffers, impl_->Buffers(positions));
+    RL_RETURN_IF_ERROR(rushlight::RestoreState(saved, buffers));
+    return static_cast<size_t>(positions);
+  });
 }
 
 }  // namespace rushlight

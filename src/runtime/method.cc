@@ -713,25 +713,30 @@ Result<bool> Method::Step() {
     if (!error.ok()) return error.InMethod(meta_.index());
     return false;
   }
-  const Instruction& instruction = instructions_[next_];
-  Error error = context_.CheckBudget();
-  if (error.ok() && executed_ >= options_.budget.max_instructions) {
-    error = Error(Reason::kInstructionBudget, Error::kNone, 0,
-                  static_cast<int64_t>(options_.budget.max_instructions));
-  }
+  Error error = StartInstruction();
   size_t next = next_ + 1;
-  if (error.ok()) {
-    ++executed_;
-    if (options_.events.notify != nullptr) Notify(EventKind::kInstructionBegin, next_);
-    error = RunInstruction(instruction, &next);
-    if (options_.events.notify != nullptr) Notify(EventKind::kInstructionEnd, next_);
-  }
+  if (error.ok()) error = RunInstruction(instructions_[next_], &next);
+  RL_RETURN_IF_ERROR(FinishInstruction(error, next));
+  return true;
+}
+
+Error Method::StartInstruction() {
+  RL_RETURN_IF_ERROR(context_.CheckBudget());
+  RL_CHECK(executed_ < options_.budget.max_instructions, Reason::kInstructionBudget, Error::kNone,
+           0, static_cast<int64_t>(options_.budget.max_instructions));
+  ++executed_;
+  if (options_.events.notify != nullptr) Notify(EventKind::kInstructionBegin, next_);
+  return kOk;
+}
+
+Error Method::FinishInstruction(const Error& error, size_t next) {
+  if (options_.events.notify != nullptr) Notify(EventKind::kInstructionEnd, next_);
   if (!error.ok()) {
     in_progress_ = false;
     return error.AtInstruction(next_).InMethod(meta_.index());
   }
   next_ = next;
-  return true;
+  return kOk;
 }
 
 Error Method::Execute(const ExecuteOptions& options) {
@@ -743,6 +748,67 @@ Error Method::Execute(const ExecuteOptions& options) {
   }
 }
 
+Error Method::ExecuteTogether(Span<Method* const> methods, const ExecuteOptions& options) {
+  Error error = kOk;
+  for (size_t i = 0; i < methods.size() && error.ok(); ++i) {
+    const Method& m = *methods[i];
+    RL_CHECK(m.program_ == methods[0]->program_ && m.meta_.index() == methods[0]->meta_.index(),
+             Reason::kOptionInvalid, static_cast<uint32_t>(i));
+    for (size_t k = 0; k < i; ++k) RL_CHECK(methods[k] != &m, Reason::kInUse);
+  }
+  size_t begun = 0;
+  for (; begun < methods.size() && error.ok(); ++begun) error = methods[begun]->Begin(options);
+  bool done = methods.empty();
+  while (error.ok() && !done) error = StepTogether(methods, &done);
+  if (!error.ok()) {
+    for (size_t i = 0; i < begun; ++i) methods[i]->in_progress_ = false;
+  }
+  return error;
+}
+
+// Those furthest behind take a step: where the program's jumps parted them, they meet again.
+Error Method::StepTogether(Span<Method* const> methods, bool* done) {
+  size_t at = SIZE_MAX;
+  for (const Method* m : methods) {
+    if (m->in_progress_ && m->next_ < at) at = m->next_;
+  }
+  *done = at == SIZE_MAX;
+  if (*done) return kOk;
+  const Method& any = *methods[0];
+  if (at < any.num_instructions_ &&
+      any.instructions_[at].kind == fb::InstructionArguments_DelegateCall) {
+    return DelegateTogether(methods, at);
+  }
+  for (Method* m : methods) {
+    if (m->in_progress_ && m->next_ == at) RL_RETURN_IF_ERROR(m->Step().error());
+  }
+  return kOk;
+}
+
+// One call for as many as fit the table at a time, with the plan and the scratch of the first: the
+// plans of all were made of the same payload.
+Error Method::DelegateTogether(Span<Method* const> methods, size_t at) {
+  constexpr size_t kMost = 64;
+  DelegateRow rows[kMost];
+  Method* members[kMost];
+  size_t count = 0;
+  for (size_t i = 0; i < methods.size(); ++i) {
+    Method* const m = methods[i];
+    if (m->in_progress_ && m->next_ == at) {
+      RL_RETURN_IF_ERROR(m->StartInstruction());
+      rows[count] = m->RowOf(m->instructions_[at]);
+      members[count++] = m;
+    }
+    if (count == 0 || (count < kMost && i + 1 < methods.size())) continue;
+    const Error error = members[0]->CallDelegate(members[0]->instructions_[at], {rows, count});
+    for (size_t k = 0; k < count; ++k) {
+      RL_RETURN_IF_ERROR(members[k]->FinishInstruction(error, at + 1));
+    }
+    count = 0;
+  }
+  return kOk;
+}
+
 Error Method::RunInstruction(const Instruction& i, size_t* next) {
   switch (i.kind) {
     case fb::InstructionArguments_KernelCall: {
@@ -751,8 +817,10 @@ Error Method::RunInstruction(const Instruction& i, size_t* next) {
       context_.scratch.Release(0);
       return error;
     }
-    case fb::InstructionArguments_DelegateCall:
-      return CallDelegate(i);
+    case fb::InstructionArguments_DelegateCall: {
+      const DelegateRow row = RowOf(i);
+      return CallDelegate(i, {&row, 1});
+    }
     case fb::InstructionArguments_MoveCall:
       values_[i.b] = values_[i.a];
       return kOk;
@@ -780,13 +848,17 @@ Error Method::RunInstruction(const Instruction& i, size_t* next) {
   }
 }
 
-Error Method::CallDelegate(const Instruction& i) {
+DelegateRow Method::RowOf(const Instruction& i) const {
   const LoadedDelegate& d = delegates_[i.a];
   DelegateRow row;
   if (d.num_states > 0) row.state = state_.subspan(d.first_state, d.num_states);
   row.capacity = d.capacity;
   row.args = {values_, i.args, i.num_args};
-  Error error = d.row->run(context_, d.plan, {&row, 1});
+  return row;
+}
+
+Error Method::CallDelegate(const Instruction& i, Span<const DelegateRow> rows) {
+  Error error = delegates_[i.a].row->run(context_, delegates_[i.a].plan, rows);
   context_.scratch.Release(0);
   if (!error.ok() && error.index == Error::kNone) error.index = i.a;
   return error;

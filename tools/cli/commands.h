@@ -9,6 +9,7 @@
 
 namespace rushlight::cli {
 
+void AddBench(CLI::App& app, int* status);
 void AddChat(CLI::App& app, int* status);
 void AddEmbed(CLI::App& app, int* status);
 void AddInspect(CLI::App& app, int* status);

@@ -44,6 +44,7 @@ int main(int argc, char** argv) {
   CLI::App app{"Compiles PyTorch models ahead of time and runs them anywhere"};
   app.require_subcommand(1);
   int status = 0;
+  rushlight::cli::AddBench(app, &status);
   rushlight::cli::AddChat(app, &status);
   rushlight::cli::AddEmbed(app, &status);
   rushlight::cli::AddInspect(app, &status);

@@ -64,6 +64,8 @@ class Engine {
 
   // A conversation with a state of its own, at position 0.
   Result<Session> NewSession() const;
+  // One that goes on where Session::Save was called, with this program.
+  Result<Session> RestoreSession(Span<const uint8_t> saved) const;
 
  private:
   friend class Session;
@@ -86,9 +88,20 @@ class Session {
   // follow the last one, valid until the next call.  Requires: tokens is not empty.
   // Errors: kContextFull, before anything is fed; kOptionInvalid for an id outside the vocabulary.
   Result<Span<const float>> Feed(Span<const int32_t> tokens, const ExecuteOptions& options = {});
-  // Forgets what came after `position`.  Fails with kOptionInvalid beyond position(), and with
-  // kUnsupported where the program's state only goes forward and position is not 0.
-  Error Rewind(size_t position);
+  // Feeds several sessions of one engine as one: tokens[i] to sessions[i], so that weights are read
+  // once for all.  Each session's Logits() are, to the bit, as if it were alone.
+  static Error FeedTogether(Span<Session* const> sessions, Span<const Span<const int32_t>> tokens,
+                            const ExecuteOptions& options = {});
+  // Of the last token fed, [vocab_size], valid until the next call.
+  Result<Span<const float>> Logits();
+
+  // Forgets what came after `position`.  Returns the position reached: that one, or 0 where the
+  // program's state only goes forward.  Fails with kOptionInvalid beyond position().
+  Result<size_t> Rewind(size_t position);
+  // Another session that has read the same; copies what the state holds.
+  Result<Session> Fork() const;
+  // The session as bytes, for Engine::RestoreSession.
+  Result<std::vector<uint8_t>> Save() const;
 
   const Engine& engine() const { return *engine_; }
 
@@ -96,13 +109,18 @@ class Session {
   friend class Engine;
   Session(const Engine& engine, Module module)
       : engine_(&engine), module_(std::make_unique<Module>(std::move(module))) {}
-  Error Call(Span<const int32_t> tokens, const ExecuteOptions& options);
+  Error CheckTokens(Span<const int32_t> tokens) const;
+  // Inputs of a call with these tokens.
+  Span<const Value> Prepare(Span<const int32_t> tokens);
 
   const Engine* engine_;
   std::unique_ptr<Module> module_;
   size_t position_ = 0;
-  std::vector<int64_t> tokens_;  // of the call
-  std::vector<int64_t> positions_;
+  // Of the call:
+  std::vector<int64_t> tokens_, positions_;
+  int32_t token_sizes_[2] = {}, position_sizes_[1] = {};
+  std::unique_ptr<Tensor[]> tensors_;
+  std::vector<Value> inputs_;
   std::vector<float> logits_;  // where the program gives 16-bit ones
 };
 

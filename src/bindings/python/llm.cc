@@ -34,6 +34,39 @@ nb::dict Info(const Engine& engine) {
   return d;
 }
 
+nb::object Copied(std::vector<float> values, std::initializer_list<size_t> shape) {
+  auto* copy = new std::vector<float>(std::move(values));
+  nb::capsule owner(copy, [](void* p) noexcept { delete static_cast<std::vector<float>*>(p); });
+  return nb::cast(nb::ndarray<nb::numpy, float>(copy->data(), shape, owner));
+}
+
+// The logits that follow each session's last token, float32 [sessions, vocab_size], copied.
+nb::object FeedTogether(const Engine& engine, const std::vector<Session*>& sessions,
+                        const std::vector<std::vector<int32_t>>& tokens, size_t threads) {
+  ExecuteOptions options;
+  options.threads = threads;
+  std::vector<float> all;
+  const Error error = [&]() -> Error {
+    nb::gil_scoped_release release;
+    std::vector<Span<const int32_t>> spans;
+    for (const auto& ids : tokens) spans.emplace_back(ids.data(), ids.size());
+    RL_RETURN_IF_ERROR(Session::FeedTogether({sessions.data(), sessions.size()},
+                                             {spans.data(), spans.size()}, options));
+    for (Session* session : sessions) {
+      RL_ASSIGN_OR_RETURN(const Span<const float> logits, session->Logits());
+      all.insert(all.end(), logits.begin(), logits.end());
+    }
+    return kOk;
+  }();
+  if (!error.ok()) Raise(error, &engine.program());
+  return Copied(std::move(all), {sessions.size(), engine.info().vocab_size});
+}
+
+Session* Opened(Result<Session> session, const Engine& engine) {
+  if (!session.ok()) Raise(session.error(), &engine.program());
+  return new Session(*std::move(session));
+}
+
 // The logits that follow the last token, float32 [vocab_size], copied.
 nb::object Feed(Session& session, const std::vector<int32_t>& tokens, size_t threads) {
   ExecuteOptions options;
@@ -43,9 +76,7 @@ nb::object Feed(Session& session, const std::vector<int32_t>& tokens, size_t thr
     return session.Feed(tokens, options);
   }();
   if (!logits.ok()) Raise(logits.error(), &session.engine().program());
-  auto* copy = new std::vector<float>(logits->begin(), logits->end());
-  nb::capsule owner(copy, [](void* p) noexcept { delete static_cast<std::vector<float>*>(p); });
-  return nb::cast(nb::ndarray<nb::numpy, float>(copy->data(), {copy->size()}, owner));
+  return Copied({logits->begin(), logits->end()}, {logits->size()});
 }
 
 using OnToken = std::optional<std::function<bool(int32_t, nb::bytes)>>;
@@ -108,21 +139,31 @@ void BindLlm(nb::module_& m) {
           nb::arg("path"), nb::arg("threads") = 0, nb::rv_policy::take_ownership)
       .def_prop_ro("info", &Info)
       .def(
-          "session",
-          [](const Engine& engine) {
-            Result<Session> session = engine.NewSession();
-            if (!session.ok()) Raise(session.error(), &engine.program());
-            return new Session(*std::move(session));
+          "session", [](const Engine& engine) { return Opened(engine.NewSession(), engine); },
+          nb::rv_policy::take_ownership, nb::keep_alive<0, 1>())
+      .def(
+          "restore",
+          [](const Engine& engine, nb::bytes saved) {
+            return Opened(engine.RestoreSession(
+                              {reinterpret_cast<const uint8_t*>(saved.data()), saved.size()}),
+                          engine);
           },
-          nb::rv_policy::take_ownership, nb::keep_alive<0, 1>());
+          nb::arg("saved"), nb::rv_policy::take_ownership, nb::keep_alive<0, 1>())
+      .def("feed_together", &FeedTogether, nb::arg("sessions"), nb::arg("tokens"),
+           nb::arg("threads") = 0);
   nb::class_<Session>(m, "Session", "One conversation with an engine.")
       .def_prop_ro("position", &Session::position)
       .def_prop_ro("remaining", &Session::remaining)
       .def("feed", &Feed, nb::arg("tokens"), nb::arg("threads") = 0)
       .def("rewind",
-           [](Session& session, size_t position) {
-             const Error error = session.Rewind(position);
-             if (!error.ok()) Raise(error);
+           [](Session& session, size_t position) { return ValueOf(session.Rewind(position)); })
+      .def(
+          "fork", [](const Session& session) { return Opened(session.Fork(), session.engine()); },
+          nb::rv_policy::take_ownership, nb::keep_alive<0, 1>())
+      .def("save",
+           [](const Session& session) {
+             const std::vector<uint8_t> saved = ValueOf(session.Save());
+             return nb::bytes(saved.data(), saved.size());
            })
       .def(
           "generate",

@@ -8,6 +8,7 @@ import torch
 import transformers as T
 
 import rushlight
+from rushlight import _native
 from rushlight.delegates.backend import call_delegate
 from rushlight.delegates.cpu.weights import Quantization, interleaved, pack
 from rushlight.delegates.partitioner import Partitioner, PartitionResult
@@ -107,6 +108,30 @@ def test_modules_share_weights_and_not_conversations():
         other = tokens[:, TOKENS - 1 - i : TOKENS - i]
         second.forward(np.ascontiguousarray(other), positions[i : i + 1])
         np.testing.assert_array_equal(a, alone[i])
+
+
+@pytest.mark.parametrize("quantize", (None, "int4"))
+def test_a_batch_of_conversations_is_each_alone(quantize, tmp_path):
+    """Several tokens and single ones, behind contexts of several lengths; forked and restored ones too."""
+    path = str(tmp_path / "m.pte")
+    compile_text_generation(
+        make("llama"), max_context_len=160, max_seq_len=64, backend="cpu", quantize=quantize
+    ).save(path)
+    engine = _native.Engine.load(path, threads=2)
+    random = np.random.default_rng(0)
+    vocabulary = engine.info["vocab_size"]
+    contexts = [random.integers(0, vocabulary, n).tolist() for n in (1, 70, 130)]
+    sessions = []
+    for ids in contexts:
+        session = engine.session()
+        session.feed(ids)
+        sessions.append(session)
+    sessions += [sessions[1].fork(), engine.restore(sessions[2].save())]
+    tokens = [random.integers(0, vocabulary, n).tolist() for n in (9, 1, 20, 3, 1)]
+    alone = [s.fork().feed(t, threads=1) for s, t in zip(sessions, tokens, strict=True)]
+    together = engine.feed_together(sessions, tokens)
+    for one, row in zip(alone, together, strict=True):
+        np.testing.assert_array_equal(one, row)
 
 
 def test_refuses_positions_and_tokens_out_of_range():

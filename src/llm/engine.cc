@@ -4,6 +4,7 @@
 #include "rushlight/llm/engine.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "rushlight/half.h"
 #include "rushlight/platform.h"
@@ -230,11 +231,21 @@ Result<Span<const float>> Session::Logits() {
 }
 
 int32_t Argmax(Span<const float> logits) {
-  size_t best = 0;
-  for (size_t i = 1; i < logits.size(); ++i) {
-    if (logits[i] > logits[best] || logits[best] != logits[best]) best = i;
+  // The largest first, in lanes that the compiler makes vectors of; then where it is.
+  constexpr size_t kLanes = 16;
+  float lane[kLanes];
+  std::fill_n(lane, kLanes, -std::numeric_limits<float>::infinity());
+  size_t i = 0;
+  for (; i + kLanes <= logits.size(); i += kLanes) {
+    for (size_t k = 0; k < kLanes; ++k) {
+      const float x = logits[i + k];
+      lane[k] = x > lane[k] ? x : lane[k];
+    }
   }
-  return static_cast<int32_t>(best);
+  float largest = *std::max_element(lane, lane + kLanes);
+  for (; i < logits.size(); ++i) largest = logits[i] > largest ? logits[i] : largest;
+  const float* const found = std::find(logits.begin(), logits.end(), largest);
+  return found == logits.end() ? 0 : static_cast<int32_t>(found - logits.begin());
 }
 
 }  // namespace rushlight::llm

@@ -105,6 +105,7 @@ void Weigh(const AttentionArgs& args, Range sees, const float* mask, float* scor
            float* total, float* sums) {
   const F32x16 nothing = Set(-__builtin_inff());
   const auto begin = static_cast<float>(sees.begin), end = static_cast<float>(sees.end);
+  const bool whole = sees.begin == 0 && sees.end == kAttentionBlock;
   F32x16 place = Load(kPlaces);
   F32x16 x[kBlockVectors];
   for (size_t v = 0; v < kBlockVectors; ++v) {
@@ -114,6 +115,7 @@ void Weigh(const AttentionArgs& args, Range sees, const float* mask, float* scor
       const size_t left = sees.end - 16 * v;
       x[v] = x[v] + LoadFirst(mask + 16 * v, left < 16 ? left : 16);
     }
+    if (whole) continue;
     x[v] = SelectLess(place, Set(begin), nothing, SelectLess(place, Set(end), x[v], nothing));
     place = place + Set(16.0f);
   }

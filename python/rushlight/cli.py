@@ -88,12 +88,15 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("-o", "--output", required=True, help="the program file (.pte)")
     export.add_argument("--dtype", default="float32", choices=["float32", "float16", "bfloat16"])
     export.add_argument(
-        "--backend", default="portable", choices=["portable", "cpu"], help="cpu: fused steps, packed weights"
+        "--backend",
+        default="cpu",
+        choices=["cpu", "portable"],
+        help="cpu: fused steps, packed weights; portable: runs in stock ExecuTorch too",
     )
     export.add_argument(
         "--quantize",
         choices=["int4", "int8", "bf16", "fp16"],
-        help="how weights are stored (implies --backend cpu)",
+        help="how weights are stored; float32 otherwise",
     )
     export.add_argument(
         "--max-context-len", type=int, help="positions of the cache (the model's, 2048 at most)"

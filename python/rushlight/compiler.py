@@ -27,7 +27,7 @@ def compile(  # noqa: A001  (the name that users type)
     kwargs: Mapping | None = None,
     dynamic_shapes=None,
     strict: bool = False,
-    backend: str = "portable",
+    backend: str | None = None,
     quantize=None,
     partitioner=None,
     transform_passes=None,
@@ -39,15 +39,19 @@ def compile(  # noqa: A001  (the name that users type)
     model           an nn.Module, an ExportedProgram, or a dict of either by method name
     inputs, kwargs  example inputs (for a dict of modules: dicts by method name)
     dynamic_shapes  as torch.export takes them; every dimension needs a bound
-    backend         "portable": nothing is delegated; "cpu": what our CPU delegate knows runs there
+    backend         "cpu": what our CPU delegate knows runs there; "portable": nothing is delegated.
+                    The default is "cpu", and "portable" where you bring a partitioner of your own
+                    or want constants in a file of their own
     quantize        how the CPU delegate stores weights: "int4", "int8", "bf16", "fp16", or a
                     rushlight.delegates.cpu.Quantization; implies backend="cpu"
     partitioner     delegates of your own: a Partitioner, or a list
 
     Raises CompileError with every obstacle at once: what, the line of the model, what would help.
     """
-    own = own_partitioners(backend, quantize)
     exported = _export(model, inputs, kwargs, dynamic_shapes, strict)
+    if backend is None and (partitioner or (config and config.external_constants)):
+        backend = "portable"
+    own = own_partitioners(backend, quantize, exported)
     edge = to_edge_transform_and_lower(
         exported,
         transform_passes=transform_passes,
@@ -57,15 +61,30 @@ def compile(  # noqa: A001  (the name that users type)
     return edge.to_executorch(config)
 
 
-def own_partitioners(backend: str, quantize) -> list:
-    """The library's partitioners for what a user asked for."""
+def own_partitioners(backend: str | None, quantize, programs) -> list:
+    """The library's partitioners for what a user asked for.  `programs`: an ExportedProgram, or a dict
+    of them: what one writes is no constant of another."""
+    backend = backend or "cpu"
     if backend not in ("portable", "cpu"):
         raise ValueError(f"no backend {backend!r}; there are 'portable' and 'cpu'")
     if backend == "portable" and quantize is None:
         return []
     from rushlight.delegates.cpu import CpuPartitioner, Quantization
 
-    return [CpuPartitioner(Quantization.of(quantize))]
+    return [CpuPartitioner(Quantization.of(quantize), state=_written(programs))]
+
+
+def _written(programs) -> set[int]:
+    """The memory of buffers that any of the programs writes."""
+    written = set()
+    for program in programs.values() if isinstance(programs, Mapping) else [programs]:
+        for target in program.graph_signature.buffers_to_mutate.values():
+            written.add(
+                program.state_dict[target].data_ptr()
+                if target in program.state_dict
+                else program.constants[target].data_ptr()
+            )
+    return written
 
 
 def explain(model, inputs: Sequence = (), **options) -> list[Obstacle]:

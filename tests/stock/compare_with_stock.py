@@ -134,7 +134,7 @@ def ours_in_stock(python: str, folder: Path, all_subjects: dict[str, Subject]) -
     for name, s in all_subjects.items():
         try:
             exported = export(s.make(), s.calls[0], s.dynamic_shapes)
-            rushlight.compile(exported).save(folder / f"{name}.pte")
+            rushlight.compile(exported, backend="portable").save(folder / f"{name}.pte")
         except rushlight.CompileError as error:
             s.ours_there = f"refused: {first_line(error.obstacles[0].what)}"
     for name, result in run_in_stock(python, folder, all_subjects).items():

@@ -21,6 +21,7 @@ from torch.utils import _pytree as pytree
 
 from rushlight.delegates.backend import BackendDetails, LoweredBackendModule, call_delegate
 from rushlight.delegates.partitioner import DelegationSpec, Partitioner
+from rushlight.dialect.symbolic import UnboundedError
 from rushlight.dialect.verifier import EdgeVerifier
 from rushlight.export.importer import tensor_of
 from rushlight.passes.base import input_specs, refresh_outputs
@@ -62,7 +63,7 @@ def _lower(program: ExportedProgram, tag: str, spec: DelegationSpec) -> None:
         return
     inside = set(nodes)
     _check_convex(graph, inside, tag)
-    _give_state(program, tag, inside)
+    took_state = _give_state(program, tag, inside)
     outputs = [n for n in nodes if any(u not in inside for u in n.users)]
     # A part of a tuple belongs to the partition with its whole.
     for n in list(outputs):
@@ -70,7 +71,12 @@ def _lower(program: ExportedProgram, tag: str, spec: DelegationSpec) -> None:
             raise PartitionError(f"partition {tag}: {n} is used outside as a tuple; mark its parts too")
     part, inputs = _extract(program, nodes, outputs, tag)
     backend = _backend(spec.backend_id)
-    done = backend.preprocess(part, list(spec.compile_specs))
+    try:
+        done = backend.preprocess(part, list(spec.compile_specs))
+    except (NotImplementedError, UnboundedError):
+        if took_state:
+            raise
+        return  # they stay operators
     lowered = LoweredBackendModule(
         spec.backend_id, done.processed_bytes, list(spec.compile_specs), part, done.named_data,
         done.debug_handle_map,
@@ -96,9 +102,9 @@ def _lower(program: ExportedProgram, tag: str, spec: DelegationSpec) -> None:
         graph.erase_node(n)
 
 
-def _give_state(program: ExportedProgram, tag: str, inside: set[fx.Node]) -> None:
+def _give_state(program: ExportedProgram, tag: str, inside: set[fx.Node]) -> bool:
     """Buffers that the delegate takes and that it alone writes become its own state: they are no outputs
-    of the method any more."""
+    of the method any more.  Whether there are any."""
     specs = input_specs(program)
     taken = {s.target for n, s in specs.items() if n.meta.get("delegation_tag") == tag}
     output = program.graph.output_node()
@@ -107,8 +113,10 @@ def _give_state(program: ExportedProgram, tag: str, inside: set[fx.Node]) -> Non
         for spec, node in zip(program.graph_signature.output_specs, output.args[0], strict=True)
         if spec.kind != OutputKind.BUFFER_MUTATION or spec.target not in taken or node not in inside
     ]
+    given = len(kept) < len(program.graph_signature.output_specs)
     program.graph_signature.output_specs = [spec for spec, _ in kept]
     output.args = (tuple(node for _, node in kept),)
+    return given
 
 
 def _move_users_behind(graph: fx.Graph, inside: set[fx.Node], last: fx.Node) -> None:
@@ -216,9 +224,10 @@ def _free_name(module: torch.nn.Module, prefix: str) -> str:
 def _drop_unused_constants(program: ExportedProgram) -> None:
     """Inputs that only delegates needed leave the method."""
     kept = []
+    written = program.graph_signature.buffers_to_mutate.values()
     for node, spec in list(input_specs(program).items()):
         removable = spec.kind in (InputKind.PARAMETER, InputKind.BUFFER, InputKind.CONSTANT_TENSOR)
-        if removable and not node.users:
+        if removable and not node.users and spec.target not in written:
             program.graph.erase_node(node)
         else:
             kept.append(spec)

@@ -79,7 +79,7 @@ def compile_text_generation(
     max_seq_len: int | None = None,
     all_logits: bool = False,
     assets: TextAssets | None = None,
-    backend: str = "portable",
+    backend: str | None = None,
     quantize=None,
     config: ExecutorchBackendConfig | None = None,
     progress=lambda what: None,
@@ -102,7 +102,7 @@ def compile_text_generation(
     progress("lowering")
     edge = to_edge_transform_and_lower(
         exported,
-        partitioner=own_partitioners(backend, quantize),
+        partitioner=own_partitioners(backend, quantize, exported),
         constant_methods={
             **metadata(model, max_context_len, max_seq_len, all_logits),
             "get_can_rewind": module.can_rewind,

@@ -203,3 +203,47 @@ def test_options_that_do_not_exist():
             Quantization(**wrong)
     with pytest.raises(ValueError):
         rushlight.compile(torch.nn.Linear(2, 2), (torch.zeros(1, 2),), backend="gpu")
+
+
+def test_what_another_method_writes_is_no_weight():
+    class Adapter(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.register_buffer("weight", torch.eye(16))
+            self.bias = torch.nn.Parameter(torch.ones(16))
+
+    class Write(torch.nn.Module):
+        def __init__(self, adapter):
+            super().__init__()
+            self.adapter = adapter
+
+        def forward(self, weight):
+            self.adapter.weight.copy_(weight)
+            return weight.sum()
+
+    class Apply(Write):
+        def forward(self, x):
+            return torch.nn.functional.linear(x, self.adapter.weight, self.adapter.bias)
+
+    adapter = Adapter()
+    weight, x = torch.randn(16, 16), torch.randn(3, 16)
+    program = rushlight.compile(
+        {"write": Write(adapter), "apply": Apply(adapter)}, {"write": (weight,), "apply": (x,)}
+    )
+    loaded = rushlight.load(program.buffer)
+    torch.testing.assert_close(loaded.apply(x), x + 1)
+    loaded.write(weight)
+    torch.testing.assert_close(loaded.apply(x), x @ weight.T + 1)
+
+
+def test_what_has_no_step_stays_an_operator():
+    class Model(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = torch.nn.Linear(8, 12)
+
+        def forward(self, x):
+            return self.layer(x).view(-1, 3, 4)  # an output that is a view
+
+    model, x = Model().eval(), torch.randn(2, 8)
+    torch.testing.assert_close(rushlight.load(rushlight.compile(model, (x,)).buffer)(x), model(x))

@@ -45,11 +45,26 @@ struct StateSpec {
   size_t fixed_bytes;         // in addition
   size_t max_positions;
   size_t block = 1;  // positions that memory is in whole numbers of
+
+  // Bytes for that many positions; false if they are too many to count.
+  constexpr bool BytesFor(uint64_t positions, uint64_t* bytes) const {
+    return !__builtin_add_overflow(positions, uint64_t{block} - 1, &positions) &&
+           !__builtin_mul_overflow(uint64_t{bytes_per_position}, positions / block * block,
+                                   bytes) &&
+           !__builtin_add_overflow(*bytes, uint64_t{fixed_bytes}, bytes);
+  }
+};
+
+// Weights that a plan reads where they are mapped.
+struct PlanWeights {
+  Span<const uint8_t> bytes;
+  size_t lookups = 0;  // places of it that one call reads at most; 0: it reads all
 };
 
 struct PlanInfo {
   size_t scratch_bytes = 0;
   Span<const StateSpec> states;
+  Span<const PlanWeights> weights;
 };
 
 inline constexpr size_t kPositionFromArguments = SIZE_MAX;

@@ -77,6 +77,9 @@ class Method {
   // Buffers of delegates, all together, in the order that Bind takes them.
   size_t num_states() const { return num_states_; }
   const StateSpec& state(size_t i) const;
+  // What a delegate asked for when it was loaded.  Requires: i < num_delegates().
+  size_t num_delegates() const { return num_delegates_; }
+  PlanInfo delegate_info(size_t i) const;
 
   const MethodMeta& meta() const { return meta_; }
 

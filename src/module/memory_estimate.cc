@@ -84,8 +84,9 @@ uint64_t TouchedByLookup(Span<const uint8_t> table, double rows, double* trials)
   return std::min<uint64_t>(table.size(), std::max(expected, grown));
 }
 
-// Weights, as far as instructions read them.
-uint64_t TouchedWeights(const Program& program, const MethodMeta& meta, double shapes) {
+// Weights, as far as instructions and delegates read them.
+uint64_t TouchedWeights(const Program& program, const MethodMeta& meta, const Method& method,
+                        double shapes) {
   struct Use {
     bool whole = false;
     double rows = 0;
@@ -118,6 +119,18 @@ uint64_t TouchedWeights(const Program& program, const MethodMeta& meta, double s
   Ranges whole;
   uint64_t lookups = 0;
   double trials = kMostTrials;
+  for (size_t i = 0; i < method.num_delegates(); ++i) {
+    for (const PlanWeights& w : method.delegate_info(i).weights) {
+      const double rows = std::ceil(static_cast<double>(w.lookups) * shapes);
+      const auto begin = reinterpret_cast<uintptr_t>(w.bytes.data()) -
+                         reinterpret_cast<uintptr_t>(program.file().data());
+      if (w.lookups == 0) {
+        whole.Add(begin, begin + w.bytes.size());
+      } else {
+        lookups += TouchedByLookup(w.bytes, rows, &trials);
+      }
+    }
+  }
   for (const auto& [v, use] : uses) {
     meta.constant_value(v, &bytes);
     const auto begin = static_cast<uint64_t>(bytes.data() - program.file().data());
@@ -195,6 +208,15 @@ Result<MemoryEstimate> Estimate(const Module& module, std::string_view method,
     if (loaded.ok()) {
       estimate.tables = arena.high_water();
       estimate.scratch = loaded->scratch_bytes();
+      estimate.weights = TouchedWeights(program, meta, *loaded, options.shapes);
+      for (size_t i = 0; i < loaded->num_states(); ++i) {
+        const StateSpec& spec = loaded->state(i);
+        const double filled = std::ceil(static_cast<double>(spec.max_positions) * options.state);
+        uint64_t bytes = 0;
+        RL_CHECK(spec.BytesFor(static_cast<uint64_t>(filled), &bytes), Reason::kStateArena,
+                 static_cast<uint32_t>(i));
+        estimate.state += bytes;
+      }
       break;
     }
     const bool too_small = loaded.error().reason == Reason::kMethodArena;
@@ -213,7 +235,6 @@ Result<MemoryEstimate> Estimate(const Module& module, std::string_view method,
     const Result<TensorInfo> info = meta.output_tensor(i);
     if (info.ok() && !info->planned) estimate.outputs += TouchedBytes(*info, options);
   }
-  estimate.weights = TouchedWeights(program, meta, options.shapes);
   return estimate;
 }
 

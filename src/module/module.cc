@@ -269,19 +269,11 @@ Error Module::Impl::AllocatePlanned(LoadedMethod* loaded) {
   return kOk;
 }
 
-// False if they are too many to count.
-bool BytesOfState(const StateSpec& spec, uint64_t positions, uint64_t* bytes) {
-  return !__builtin_add_overflow(positions, uint64_t{spec.block} - 1, &positions) &&
-         !__builtin_mul_overflow(uint64_t{spec.bytes_per_position},
-                                 positions / spec.block * spec.block, bytes) &&
-         !__builtin_add_overflow(*bytes, uint64_t{spec.fixed_bytes}, bytes);
-}
-
 Error Module::Impl::AllocateStates(LoadedMethod* loaded) {
   for (size_t i = 0; i < loaded->method->num_states(); ++i) {
     const StateSpec& spec = loaded->method->state(i);
     uint64_t bytes = 0;
-    RL_CHECK(BytesOfState(spec, spec.max_positions, &bytes), Reason::kStateArena,
+    RL_CHECK(spec.BytesFor(spec.max_positions, &bytes), Reason::kStateArena,
              static_cast<uint32_t>(i));
     auto kept = states.find(spec.name);
     if (kept == states.end()) {
@@ -465,8 +457,7 @@ Result<StateBuffers> Module::Impl::Buffers(uint64_t positions) const {
       RL_CHECK(spec.bytes_per_position == 0 || positions <= spec.max_positions,
                Reason::kContextFull, Error::kNone, static_cast<int64_t>(positions),
                static_cast<int64_t>(spec.max_positions));
-      RL_CHECK(BytesOfState(spec, positions, &bytes), Reason::kStateArena,
-               static_cast<uint32_t>(i));
+      RL_CHECK(spec.BytesFor(positions, &bytes), Reason::kStateArena, static_cast<uint32_t>(i));
       buffers[std::string(spec.name)] = {loaded.states[i]->data(), static_cast<size_t>(bytes)};
     }
     const MethodMeta& meta = loaded.method->meta();

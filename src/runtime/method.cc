@@ -463,6 +463,10 @@ Error Method::PrepareKernel(const MethodOptions& options, uint32_t op, Instructi
   return error;
 }
 
+PlanInfo Method::delegate_info(size_t i) const {
+  return delegates_[i].row->info(delegates_[i].plan);
+}
+
 Error Method::Bind(const MethodMemory& memory) {
   bound_ = false;
   RL_CHECK(memory.planned.size() == meta_.num_planned(), Reason::kPlannedArena, Error::kNone,

@@ -126,9 +126,21 @@ int Inspect(const InspectOptions& options) {
   std::printf("%s: %s, of which %s metadata; %zu methods\n", options.path.c_str(),
               Bytes(program.file().size()).c_str(), Bytes(program.metadata().size()).c_str(),
               program.num_methods());
+  constexpr std::string_view kPacked = "rushlight.cpu.";  // a key for each matrix: in one line
+  size_t packed = 0;
+  uint64_t packed_bytes = 0;
   for (size_t i = 0; i < program.num_named_data(); ++i) {
-    std::printf("named data %s: %s\n", std::string(program.named_data_key(i)).c_str(),
-                Bytes(program.named_data(i).size()).c_str());
+    const std::string key(program.named_data_key(i));
+    if (key.compare(0, kPacked.size(), kPacked) == 0) {
+      ++packed;
+      packed_bytes += program.named_data(i).size();
+      continue;
+    }
+    std::printf("named data %s: %s\n", key.c_str(), Bytes(program.named_data(i).size()).c_str());
+  }
+  if (packed > 0) {
+    std::printf("named data %s*: %zu packed weights, %s\n", std::string(kPacked).c_str(), packed,
+                Bytes(packed_bytes).c_str());
   }
   for (const std::string& name : module->method_names()) {
     if (!PrintConstants(*module, name)) PrintMethod(*module, name, options);

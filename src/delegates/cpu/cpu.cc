@@ -16,7 +16,7 @@ Result<const void*> Load(const PlanSource& source, Arena& arena) {
 
 PlanInfo Info(const void* opaque) {
   const Plan& plan = *static_cast<const Plan*>(opaque);
-  return {ScratchBytes(plan, plan.max_rows), plan.states};
+  return {ScratchBytes(plan, plan.max_rows), plan.states, plan.weights};
 }
 
 // As many sequences at once as there is scratch for.

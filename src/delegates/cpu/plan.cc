@@ -220,6 +220,22 @@ Error LoadVectors(const PlanSource& source, const fb::Plan& plan, const float** 
   return kOk;
 }
 
+// A matrix that is looked up only is read in as many places as a call has rows.
+Span<const PlanWeights> ListWeights(const PlanSource& source, const fb::Plan& plan,
+                                    const PackedMatrix* matrices, PlanWeights* out) {
+  const size_t count = SizeOf(plan.matrices());
+  for (size_t i = 0; i < count; ++i) {
+    out[i] = {{matrices[i].panels, kernels::PackedBytes(matrices[i])}, plan.max_rows()};
+  }
+  for (const fb::Step* step : *plan.steps()) {
+    if (const fb::Matmul* s = step->operation_as_Matmul()) out[s->matrix()].lookups = 0;
+  }
+  NamedBytes vectors;
+  const bool some = source.data.Find(ViewOrEmpty(plan.vectors_key()), &vectors).ok();
+  if (some) out[count] = {vectors.bytes, 0};
+  return {out, count + some};
+}
+
 Error LoadCaches(const fb::Plan& plan, StateSpec* out) {
   for (uint32_t i = 0; i < SizeOf(plan.caches()); ++i) {
     const fb::Cache& c = *plan.caches()->Get(i);
@@ -334,7 +350,9 @@ Result<const Plan*> LoadPlan(const PlanSource& source, Arena& arena) {
   auto* matrices = arena.AllocateArray<PackedMatrix>(SizeOf(in.matrices()));
   auto* vectors = arena.AllocateArray<const float*>(SizeOf(in.vectors()));
   auto* states = arena.AllocateArray<StateSpec>(2 * SizeOf(in.caches()));
-  RL_CHECK(plan != nullptr && matrices != nullptr && vectors != nullptr && states != nullptr,
+  auto* weights = arena.AllocateArray<PlanWeights>(SizeOf(in.matrices()) + 1);
+  RL_CHECK(plan != nullptr && matrices != nullptr && vectors != nullptr && states != nullptr &&
+               weights != nullptr,
            Reason::kMethodArena, Error::kNone, static_cast<int64_t>(payload.size()));
   RL_RETURN_IF_ERROR(LoadMatrices(source, in, matrices));
   RL_RETURN_IF_ERROR(LoadVectors(source, in, vectors));
@@ -353,6 +371,8 @@ Result<const Plan*> LoadPlan(const PlanSource& source, Arena& arena) {
   plan->thread_floats = std::max(plan->thread_floats, plan->max_rows * kernels::kPanelOutputs);
   CHECK_PLAN(BytesOfRow(*plan) <= kMaxBytes / plan->max_rows);
   CHECK_PLAN(plan->thread_floats <= kMaxBytes / 4096);
+
+  plan->weights = ListWeights(source, in, matrices, weights);
 
   const kernels::Isa isa =
       kernels::ChooseIsa(platform::CpuFeatures(), platform::Setting("RUSHLIGHT_ISA"));

@@ -22,6 +22,7 @@ struct Plan {
   const kernels::PackedMatrix* matrices;  // [matrices]
   const float* const* vectors;            // [vectors]
   Span<const StateSpec> states;           // keys, then values, of each cache
+  Span<const PlanWeights> weights;        // matrices, then the vectors
   size_t max_rows;
   size_t threads;
 

@@ -94,6 +94,7 @@ CLAIMS = (
     Script("memory"),
     Script("loading"),
     Script("compile_cost"),
+    Script("conversations"),
     Tool(
         "hostile",
         "damaged program files end in an Error or a normal run, under sanitizers",

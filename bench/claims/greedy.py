@@ -58,17 +58,13 @@ def compare() -> dict:
     tokenizer = _native.Tokenizer(assets.tokenizer)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "last.pte")
-        compile_text_generation(
-            model, assets=assets, max_context_len=256, max_seq_len=128, backend="portable"
-        ).save(path)
+        compile_text_generation(model, assets=assets, max_context_len=256, max_seq_len=128).save(path)
         engine = _native.Engine.load(str(path))
     found = GreedyComparison()
     for question in QUESTIONS:
         found.add(model, engine.session(), tokenizer.encode(prompt(question)), TOKENS, CLOSE)
 
-    everything = compile_text_generation(
-        model, max_context_len=256, max_seq_len=128, all_logits=True, backend="portable"
-    )
+    everything = compile_text_generation(model, max_context_len=256, max_seq_len=128, all_logits=True)
     program = load(everything.buffer)
     worst = 0.0
     for question in QUESTIONS[:5]:

@@ -42,14 +42,15 @@ def weigh(what: str, program: Path, inputs, shapes: float = 1.0, state: float = 
     )
 
 
-def smollm2(context: int, tokens: int, model) -> Figure:
+def smollm2(context: int, tokens: int, model, backend: str = "portable", quantize=None) -> Figure:
     """One call with `tokens` tokens into an empty cache of `context` positions."""
     generator = torch.Generator().manual_seed(0)
     ids = torch.randint(49152, (1, tokens), generator=generator)
     exported = models.export_smollm2(model, context, tokens)
-    program = models.compile_to(exported, models.output_path(f"smollm2-{context}.pte"))
+    path = models.output_path(f"smollm2-{context}-{backend}.pte")
+    program = models.compile_to(exported, path, backend, quantize)
     return weigh(
-        f"SmolLM2, {tokens} tokens of {context}",
+        f"SmolLM2 ({backend}, {quantize or 'fp32'}), {tokens} tokens of {context}",
         program,
         (ids, torch.arange(tokens)),
         state=tokens / context,
@@ -71,6 +72,8 @@ def measure() -> Iterator[Figure]:
     model, _ = load_text_model(smollm2_path())
     yield smollm2(256, 256, model)
     yield smollm2(1024, 256, model)
+    yield smollm2(1024, 256, model, "cpu")
+    yield smollm2(1024, 256, model, "cpu", "int4")
 
 
 if __name__ == "__main__":

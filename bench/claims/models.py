@@ -177,12 +177,12 @@ SMALL = (
 )
 
 
-def compile_to(exported: ExportedProgram, path: Path) -> Path:
+def compile_to(exported: ExportedProgram, path: Path, backend: str = "portable", quantize=None) -> Path:
     """Writes our program, with inputs and outputs planned."""
     import rushlight
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    rushlight.compile(exported, backend="portable").save(path)
+    rushlight.compile(exported, backend=backend, quantize=quantize).save(path)
     return path
 
 

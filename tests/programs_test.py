@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import copy
+import re
 import shutil
 import subprocess
 from collections import namedtuple
@@ -484,3 +485,14 @@ def test_the_command_line(tmp_path):
     assert result.returncode == 1 and "rushlight:" in result.stderr
     result = run(rushlight_, "inspect", shutil.copy(tmp_path / "x.npy", tmp_path / "no.pte"))
     assert result.returncode == 1 and "rushlight:" in result.stderr
+
+
+def test_the_command_line_knows_delegates(tmp_path):
+    model = nn.Linear(1024, 1024).eval()
+    rushlight.compile(model, (torch.zeros(1, 1024),)).save(tmp_path / "m.pte")
+    result = run(binary("rushlight"), "inspect", tmp_path / "m.pte")
+    assert result.returncode == 0, result.stderr
+    weights = float(re.search(r"= weights ([\d.]+) kB", result.stdout)[1])
+    assert weights * 1e3 >= model.weight.nbytes, result.stdout
+    result = run(binary("rushlight"), "embed", tmp_path / "m.pte", "-o", tmp_path)
+    assert result.returncode == 1 and 'backend="portable"' in result.stderr

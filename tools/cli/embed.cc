@@ -44,6 +44,11 @@ int RunEmbed(const EmbedOptions& options) {
   compiler::Embedder embedder(ops::AllOps());
   for (const std::string& path : options.paths) {
     const Error added = AddFile(path, &embedder);
+    if (added.reason == Reason::kNoDelegate) {
+      std::fputs(
+          "rushlight: an image holds operators, no delegates: compile with backend=\"portable\"\n",
+          stderr);
+    }
     if (!added.ok()) return Fail(path, added);
   }
   std::error_code error;

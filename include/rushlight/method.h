@@ -130,6 +130,7 @@ class Method {
   static Error CheckScalarInput(uint32_t index, const Value& expected, const Value& given);
   Error StartInstruction();
   Error FinishInstruction(const Error& error, size_t next);
+  Error Stopped(const Error& error);
   Error RunInstruction(const Instruction& instruction, size_t* next);
   DelegateRow RowOf(const Instruction& instruction) const;
   Error CallDelegate(const Instruction& instruction, Span<const DelegateRow> rows);

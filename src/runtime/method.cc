@@ -717,17 +717,20 @@ Result<bool> Method::Step() {
     if (!error.ok()) return error.InMethod(meta_.index());
     return false;
   }
-  Error error = StartInstruction();
+  RL_RETURN_IF_ERROR(StartInstruction());
   size_t next = next_ + 1;
-  if (error.ok()) error = RunInstruction(instructions_[next_], &next);
+  const Error error = RunInstruction(instructions_[next_], &next);
   RL_RETURN_IF_ERROR(FinishInstruction(error, next));
   return true;
 }
 
 Error Method::StartInstruction() {
-  RL_RETURN_IF_ERROR(context_.CheckBudget());
-  RL_CHECK(executed_ < options_.budget.max_instructions, Reason::kInstructionBudget, Error::kNone,
-           0, static_cast<int64_t>(options_.budget.max_instructions));
+  Error error = context_.CheckBudget();
+  if (error.ok() && executed_ >= options_.budget.max_instructions) {
+    error = Error(Reason::kInstructionBudget, Error::kNone, 0,
+                  static_cast<int64_t>(options_.budget.max_instructions));
+  }
+  if (!error.ok()) return Stopped(error);
   ++executed_;
   if (options_.events.notify != nullptr) Notify(EventKind::kInstructionBegin, next_);
   return kOk;
@@ -735,12 +738,14 @@ Error Method::StartInstruction() {
 
 Error Method::FinishInstruction(const Error& error, size_t next) {
   if (options_.events.notify != nullptr) Notify(EventKind::kInstructionEnd, next_);
-  if (!error.ok()) {
-    in_progress_ = false;
-    return error.AtInstruction(next_).InMethod(meta_.index());
-  }
+  if (!error.ok()) return Stopped(error);
   next_ = next;
   return kOk;
+}
+
+Error Method::Stopped(const Error& error) {
+  in_progress_ = false;
+  return error.AtInstruction(next_).InMethod(meta_.index());
 }
 
 Error Method::Execute(const ExecuteOptions& options) {

@@ -461,6 +461,21 @@ TEST_F(MethodTest, EventsTellOfEachInstruction) {
   EXPECT_EQ(log.result, (std::vector<float>{11, 22, 33, 44}));
 }
 
+TEST_F(MethodTest, AnInstructionThatDoesNotBeginDoesNotEnd) {
+  BuildSpin();
+  ASSERT_TRUE(Load().ok());
+  std::vector<EventKind> kinds;
+  ExecuteOptions options;
+  options.budget.max_instructions = 1;
+  options.events.self = &kinds;
+  options.events.notify = [](void* self, const Event& event) {
+    static_cast<std::vector<EventKind>*>(self)->push_back(event.kind);
+  };
+  EXPECT_EQ(method_->Execute(options).reason, Reason::kInstructionBudget);
+  EXPECT_EQ(kinds, (std::vector<EventKind>{EventKind::kExecuteBegin, EventKind::kInstructionBegin,
+                                           EventKind::kInstructionEnd}));
+}
+
 TEST_F(MethodTest, InstructionsTellTheirOperatorAndItsLoops) {
   BuildSum();
   ASSERT_TRUE(Load().ok());

@@ -25,9 +25,10 @@ OURS = $(SMOLLM2)
 setup:
 	@tools/setup.sh apt python build
 
-$(SMOLLM2):
+$(SMOLLM2_INT4): QUANTIZE := --quantize int4
+$(SMOLLM2) $(SMOLLM2_INT4):
 	@mkdir -p $(dir $@)
-	@PATH="$(abspath .venv/bin):$$PATH" $(RUSHLIGHT) export --model $(GGUF) --task text-generation -o $@
+	@PATH="$(abspath .venv/bin):$$PATH" $(RUSHLIGHT) export --model $(GGUF) --task text-generation $(QUANTIZE) -o $@
 
 demo: setup
 	@$(MAKE) --no-print-directory $(SMOLLM2)
@@ -62,10 +63,6 @@ lint:
 	@$(PYTHON) tools/check_layers.py
 
 presubmit: format lint test size fuzz
-
-$(SMOLLM2_INT4):
-	@mkdir -p $(dir $@)
-	@PATH="$(abspath .venv/bin):$$PATH" $(RUSHLIGHT) export --model $(GGUF) --task text-generation --quantize int4 -o $@
 
 bench: setup
 	@$(MAKE) --no-print-directory $(SMOLLM2_INT4)

@@ -51,7 +51,7 @@ def compile(  # noqa: A001  (the name that users type)
     exported = _export(model, inputs, kwargs, dynamic_shapes, strict)
     if backend is None and (partitioner or (config and config.external_constants)):
         backend = "portable"
-    own = own_partitioners(backend, quantize, exported)
+    own = own_partitioners(backend, quantize)
     edge = to_edge_transform_and_lower(
         exported,
         transform_passes=transform_passes,
@@ -61,9 +61,8 @@ def compile(  # noqa: A001  (the name that users type)
     return edge.to_executorch(config)
 
 
-def own_partitioners(backend: str | None, quantize, programs) -> list:
-    """The library's partitioners for what a user asked for.  `programs`: an ExportedProgram, or a dict
-    of them: what one writes is no constant of another."""
+def own_partitioners(backend: str | None, quantize) -> list:
+    """The library's partitioners for what a user asked for."""
     backend = backend or "cpu"
     if backend not in ("portable", "cpu"):
         raise ValueError(f"no backend {backend!r}; there are 'portable' and 'cpu'")
@@ -71,20 +70,7 @@ def own_partitioners(backend: str | None, quantize, programs) -> list:
         return []
     from rushlight.delegates.cpu import CpuPartitioner, Quantization
 
-    return [CpuPartitioner(Quantization.of(quantize), state=_written(programs))]
-
-
-def _written(programs) -> set[int]:
-    """The memory of buffers that any of the programs writes."""
-    written = set()
-    for program in programs.values() if isinstance(programs, Mapping) else [programs]:
-        for target in program.graph_signature.buffers_to_mutate.values():
-            written.add(
-                program.state_dict[target].data_ptr()
-                if target in program.state_dict
-                else program.constants[target].data_ptr()
-            )
-    return written
+    return [CpuPartitioner(Quantization.of(quantize))]
 
 
 def explain(model, inputs: Sequence = (), **options) -> list[Obstacle]:

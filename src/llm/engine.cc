@@ -158,11 +158,10 @@ Span<const Value> Session::Prepare(Span<const int32_t> tokens) {
   token_sizes_[0] = 1;
   token_sizes_[1] = static_cast<int32_t>(tokens_.size());
   position_sizes_[0] = static_cast<int32_t>(positions_.size());
-  if (tensors_ == nullptr) tensors_ = std::make_unique<Tensor[]>(2);
   tensors_[0] = Tensor(DType::kInt64, tokens_.data(), token_sizes_);
   tensors_[1] = Tensor(DType::kInt64, positions_.data(), position_sizes_);
-  inputs_ = {&tensors_[0], &tensors_[1]};
-  return {inputs_.data(), inputs_.size()};
+  for (size_t i = 0; i < 2; ++i) inputs_[i] = Value(&tensors_[i]);
+  return {inputs_, 2};
 }
 
 Error Session::CheckTokens(Span<const int32_t> tokens) const {

@@ -13,6 +13,7 @@
 #include "rushlight/delegates.h"
 #include "rushlight/ops.h"
 #include "src/core/file_bytes.h"
+#include "src/core/hash.h"
 #include "src/core/no_throw.h"
 #include "src/core/pages.h"
 #include "src/module/saved_state.h"
@@ -100,14 +101,10 @@ Error Module::File::LoadProgram(Span<const uint8_t> all) {
   return kOk;
 }
 
-// FNV-1a of the program's description: its graph, and the names of its weights.
+// Of the program's description: its graph, and the names of its weights.
 uint64_t Module::File::Identity() const {
   const Span<const uint8_t> all = program.file();
-  uint64_t hash = 0xcbf29ce484222325;
-  for (size_t i = 0; i < std::min(all.size(), metadata->size()); ++i) {
-    hash = (hash ^ all[i]) * 0x100000001b3;
-  }
-  return hash;
+  return Fnv1a({reinterpret_cast<const char*>(all.data()), std::min(all.size(), metadata->size())});
 }
 
 Error Module::File::LoadDataFile(const std::string& path) {

@@ -14,6 +14,8 @@
 #include <string_view>
 #include <vector>
 
+#include "src/core/hash.h"
+
 namespace rushlight::tokenizers {
 
 inline uint64_t HashOf(uint64_t value) {  // the finalizer of MurmurHash3
@@ -22,11 +24,7 @@ inline uint64_t HashOf(uint64_t value) {  // the finalizer of MurmurHash3
   return value ^ value >> 33;
 }
 
-inline uint64_t HashOf(std::string_view text) {  // FNV-1a
-  uint64_t hash = 0xcbf29ce484222325ull;
-  for (const char c : text) hash = (hash ^ static_cast<uint8_t>(c)) * 0x100000001b3ull;
-  return HashOf(hash);
-}
+inline uint64_t HashOf(std::string_view text) { return HashOf(Fnv1a(text)); }
 
 class FrozenIndex {
  public:

@@ -119,8 +119,8 @@ class Session {
   // Of the call:
   std::vector<int64_t> tokens_, positions_;
   int32_t token_sizes_[2] = {}, position_sizes_[1] = {};
-  std::unique_ptr<Tensor[]> tensors_;
-  std::vector<Value> inputs_;
+  Tensor tensors_[2];
+  Value inputs_[2];
   std::vector<float> logits_;  // where the program gives 16-bit ones
 };
 

@@ -23,7 +23,7 @@ from rushlight.delegates.backend import BackendDetails, LoweredBackendModule, ca
 from rushlight.delegates.partitioner import DelegationSpec, Partitioner
 from rushlight.dialect.symbolic import UnboundedError
 from rushlight.dialect.verifier import EdgeVerifier
-from rushlight.export.importer import tensor_of
+from rushlight.export.importer import mutated_names, tensor_of
 from rushlight.passes.base import input_specs, refresh_outputs
 
 
@@ -224,7 +224,7 @@ def _free_name(module: torch.nn.Module, prefix: str) -> str:
 def _drop_unused_constants(program: ExportedProgram) -> None:
     """Inputs that only delegates needed leave the method."""
     kept = []
-    written = program.graph_signature.buffers_to_mutate.values()
+    written = mutated_names(program.graph_signature)
     for node, spec in list(input_specs(program).items()):
         removable = spec.kind in (InputKind.PARAMETER, InputKind.BUFFER, InputKind.CONSTANT_TENSOR)
         if removable and not node.users and spec.target not in written:

@@ -102,7 +102,7 @@ def compile_text_generation(
     progress("lowering")
     edge = to_edge_transform_and_lower(
         exported,
-        partitioner=own_partitioners(backend, quantize, exported),
+        partitioner=own_partitioners(backend, quantize),
         constant_methods={
             **metadata(model, max_context_len, max_seq_len, all_logits),
             "get_can_rewind": module.can_rewind,

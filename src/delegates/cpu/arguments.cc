@@ -11,7 +11,7 @@ namespace rushlight::delegates::cpu {
 
 namespace fb = rushlight::fb::cpu;
 
-Result<size_t> Call::CountRows(const Plan& plan, const DelegateRow& row) {
+Result<size_t> CountRows(const Plan& plan, const DelegateRow& row) {
   const auto& arguments = *plan.source->arguments();
   RL_CHECK(row.args.count == arguments.size(), Reason::kDelegateArguments, Error::kNone,
            static_cast<int64_t>(row.args.count), arguments.size());
@@ -113,7 +113,6 @@ Error Call::PrepareOutput(const Sequence& s, const fb::Argument& argument, uint3
 Error Call::AllocateScratch() {
   Arena& arena = context_.scratch;
   const size_t line = kernels::kLineBytes;
-  sequences_ = static_cast<Sequence*>(arena.Allocate(batch_.size() * sizeof(Sequence), line));
   sequence_of_row_ = static_cast<uint32_t*>(arena.Allocate(m_ * sizeof(uint32_t), line));
   buffers_ = static_cast<float*>(arena.Allocate(m_ * plan_.row_floats * sizeof(float), line));
   quantized_ = static_cast<int8_t*>(arena.Allocate(m_ * plan_.quantized_stride, line));
@@ -122,9 +121,8 @@ Error Call::AllocateScratch() {
       static_cast<int32_t*>(arena.Allocate(m_ * plan_.quantized_groups * sizeof(int32_t), line));
   of_threads_ = static_cast<float*>(
       arena.Allocate(plan_.threads * plan_.thread_floats * sizeof(float), line));
-  RL_CHECK(sequences_ != nullptr && sequence_of_row_ != nullptr && buffers_ != nullptr &&
-               quantized_ != nullptr && scales_ != nullptr && sums_ != nullptr &&
-               of_threads_ != nullptr,
+  RL_CHECK(sequence_of_row_ != nullptr && buffers_ != nullptr && quantized_ != nullptr &&
+               scales_ != nullptr && sums_ != nullptr && of_threads_ != nullptr,
            Reason::kScratchArena, Error::kNone, static_cast<int64_t>(ScratchBytes(plan_, m_)),
            static_cast<int64_t>(arena.capacity()));
   RL_CHECK(context_.threads <= plan_.threads, Reason::kBug);

@@ -13,14 +13,14 @@
 
 namespace rushlight::delegates::cpu {
 
+// The rows of a sequence, which come from one of its arguments; all of them are checked.
+Result<size_t> CountRows(const Plan& plan, const DelegateRow& row);
+
 class Call {
  public:
-  // The rows that a sequence has come from one of its arguments, which are checked here.
-  static Result<size_t> CountRows(const Plan& plan, const DelegateRow& row);
-
-  // Requires: as many rows in all as the plan has scratch for; counted rows.
-  Call(Context& context, const Plan& plan, Span<const DelegateRow> batch, size_t rows)
-      : context_(context), plan_(plan), source_(*plan.source), batch_(batch), m_(rows) {}
+  // `sequences`: of `rows` rows in all, counted (CountRows), no more than there is scratch for.
+  Call(Context& context, const Plan& plan, Span<Sequence> sequences, size_t rows)
+      : context_(context), plan_(plan), source_(*plan.source), sequences_(sequences), m_(rows) {}
 
   Error Run();
 
@@ -59,11 +59,13 @@ class Call {
     return rows.is_argument() ? source_.arguments()->Get(rows.index())->single()
                               : source_.buffers()->Get(rows.index())->single();
   }
-  size_t CountOf(const fb::cpu::Rows& rows) const { return IsSingle(rows) ? batch_.size() : m_; }
+  size_t CountOf(const fb::cpu::Rows& rows) const {
+    return IsSingle(rows) ? sequences_.size() : m_;
+  }
   const Sequence& SequenceOf(size_t row) const { return sequences_[sequence_of_row_[row]]; }
   // Whether rows lie at one distance from each other.
   bool Together(const fb::cpu::Rows& rows) const {
-    return !rows.is_argument() || batch_.size() == 1;
+    return !rows.is_argument() || sequences_.size() == 1;
   }
   View At(const fb::cpu::Rows& rows) const;
   float* ArgumentRow(const fb::cpu::Rows& rows, size_t i, bool single) const;
@@ -93,9 +95,8 @@ class Call {
   Context& context_;
   const Plan& plan_;
   const fb::cpu::Plan& source_;
-  Span<const DelegateRow> batch_;
+  Span<Sequence> sequences_;
   const size_t m_;  // rows of all sequences
-  Sequence* sequences_ = nullptr;
   uint32_t* sequence_of_row_ = nullptr;
   float* buffers_ = nullptr;
   int8_t* quantized_ = nullptr;

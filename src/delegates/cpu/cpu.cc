@@ -3,6 +3,8 @@
 
 #include "src/delegates/cpu/cpu.h"
 
+#include <algorithm>
+
 #include "src/delegates/cpu/call.h"
 
 namespace rushlight::delegates::cpu {
@@ -22,19 +24,24 @@ PlanInfo Info(const void* opaque) {
 // As many sequences at once as there is scratch for.
 Error Run(Context& context, const void* opaque, Span<const DelegateRow> batch) {
   const Plan& plan = *static_cast<const Plan*>(opaque);
-  size_t begin = 0;
-  while (begin < batch.size()) {
-    RL_ASSIGN_OR_RETURN(size_t rows, Call::CountRows(plan, batch[begin]));
-    size_t end = begin + 1;
-    for (; end < batch.size(); ++end) {
-      RL_ASSIGN_OR_RETURN(const size_t more, Call::CountRows(plan, batch[end]));
-      if (rows + more > plan.max_rows) break;
-      rows += more;
+  size_t next = 0;
+  while (next < batch.size()) {
+    const size_t mark = context.scratch.used(), most = std::min(batch.size() - next, plan.max_rows);
+    auto* const sequences = context.scratch.AllocateArray<Sequence>(most);
+    RL_CHECK(sequences != nullptr, Reason::kScratchArena, Error::kNone,
+             static_cast<int64_t>(context.scratch.capacity()),
+             static_cast<int64_t>(ScratchBytes(plan, most)));
+    size_t count = 0, rows = 0;
+    for (; count < most; ++count) {
+      const DelegateRow& row = batch[next + count];
+      RL_ASSIGN_OR_RETURN(const size_t own, CountRows(plan, row));
+      if (own > plan.max_rows - rows) break;
+      sequences[count] = {&row, rows, own, 0};
+      rows += own;
     }
-    const size_t mark = context.scratch.used();
-    RL_RETURN_IF_ERROR(Call(context, plan, batch.subspan(begin, end - begin), rows).Run());
+    RL_RETURN_IF_ERROR(Call(context, plan, {sequences, count}, rows).Run());
     context.scratch.Release(mark);
-    begin = end;
+    next += count;
   }
   return kOk;
 }

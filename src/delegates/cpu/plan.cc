@@ -206,7 +206,8 @@ Error LoadMatrices(const PlanSource& source, const fb::Plan& plan, PackedMatrix*
   return kOk;
 }
 
-Error LoadVectors(const PlanSource& source, const fb::Plan& plan, const float** out) {
+Error LoadVectors(const PlanSource& source, const fb::Plan& plan, const float** out,
+                  Span<const uint8_t>* bytes) {
   if (SizeOf(plan.vectors()) == 0) return kOk;
   NamedBytes data;
   RL_RETURN_IF_ERROR(source.data.Find(ViewOrEmpty(plan.vectors_key()), &data));
@@ -217,12 +218,13 @@ Error LoadVectors(const PlanSource& source, const fb::Plan& plan, const float** 
     CHECK_PLAN(v.size() <= (data.bytes.size() - v.offset()) / sizeof(float));
     out[i] = reinterpret_cast<const float*>(data.bytes.data() + v.offset());
   }
+  *bytes = data.bytes;
   return kOk;
 }
 
 // A matrix that is looked up only is read in as many places as a call has rows.
-Span<const PlanWeights> ListWeights(const PlanSource& source, const fb::Plan& plan,
-                                    const PackedMatrix* matrices, PlanWeights* out) {
+Span<const PlanWeights> ListWeights(const fb::Plan& plan, const PackedMatrix* matrices,
+                                    Span<const uint8_t> vectors, PlanWeights* out) {
   const size_t count = SizeOf(plan.matrices());
   for (size_t i = 0; i < count; ++i) {
     out[i] = {{matrices[i].panels, kernels::PackedBytes(matrices[i])}, plan.max_rows()};
@@ -230,10 +232,8 @@ Span<const PlanWeights> ListWeights(const PlanSource& source, const fb::Plan& pl
   for (const fb::Step* step : *plan.steps()) {
     if (const fb::Matmul* s = step->operation_as_Matmul()) out[s->matrix()].lookups = 0;
   }
-  NamedBytes vectors;
-  const bool some = source.data.Find(ViewOrEmpty(plan.vectors_key()), &vectors).ok();
-  if (some) out[count] = {vectors.bytes, 0};
-  return {out, count + some};
+  out[count] = {vectors, 0};
+  return {out, count + 1};
 }
 
 Error LoadCaches(const fb::Plan& plan, StateSpec* out) {
@@ -308,17 +308,6 @@ Error CheckBuffers(const fb::Plan& source, Plan* plan) {
   return kOk;
 }
 
-}  // namespace
-
-kernels::KvCache CacheOf(const fb::Cache& c) {
-  const DType type = c.type() == fb::CacheType_F32    ? DType::kFloat32
-                     : c.type() == fb::CacheType_BF16 ? DType::kBFloat16
-                                                      : DType::kFloat16;
-  return {type, nullptr, nullptr, c.heads(), c.key_size(), c.value_size()};
-}
-
-namespace {
-
 // A row may be a sequence of its own.
 uint64_t BytesOfRow(const Plan& plan) {
   return uint64_t{plan.row_floats} * sizeof(float) + plan.quantized_stride +
@@ -327,6 +316,13 @@ uint64_t BytesOfRow(const Plan& plan) {
 }
 
 }  // namespace
+
+kernels::KvCache CacheOf(const fb::Cache& c) {
+  const DType type = c.type() == fb::CacheType_F32    ? DType::kFloat32
+                     : c.type() == fb::CacheType_BF16 ? DType::kBFloat16
+                                                      : DType::kFloat16;
+  return {type, nullptr, nullptr, c.heads(), c.key_size(), c.value_size()};
+}
 
 size_t ScratchBytes(const Plan& plan, size_t rows) {
   return rows * BytesOfRow(plan) + plan.threads * plan.thread_floats * sizeof(float) +
@@ -355,7 +351,8 @@ Result<const Plan*> LoadPlan(const PlanSource& source, Arena& arena) {
                weights != nullptr,
            Reason::kMethodArena, Error::kNone, static_cast<int64_t>(payload.size()));
   RL_RETURN_IF_ERROR(LoadMatrices(source, in, matrices));
-  RL_RETURN_IF_ERROR(LoadVectors(source, in, vectors));
+  Span<const uint8_t> vector_bytes;
+  RL_RETURN_IF_ERROR(LoadVectors(source, in, vectors, &vector_bytes));
   RL_RETURN_IF_ERROR(LoadCaches(in, states));
   plan->source = &in;
   plan->matrices = matrices;
@@ -372,7 +369,7 @@ Result<const Plan*> LoadPlan(const PlanSource& source, Arena& arena) {
   CHECK_PLAN(BytesOfRow(*plan) <= kMaxBytes / plan->max_rows);
   CHECK_PLAN(plan->thread_floats <= kMaxBytes / 4096);
 
-  plan->weights = ListWeights(source, in, matrices, weights);
+  plan->weights = ListWeights(in, matrices, vector_bytes, weights);
 
   const kernels::Isa isa =
       kernels::ChooseIsa(platform::CpuFeatures(), platform::Setting("RUSHLIGHT_ISA"));

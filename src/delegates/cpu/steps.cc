@@ -16,13 +16,10 @@ using kernels::PackedMatrix;
 
 Error Call::Run() {
   RL_RETURN_IF_ERROR(AllocateScratch());
-  size_t first = 0;
-  for (size_t s = 0; s < batch_.size(); ++s) {
-    RL_ASSIGN_OR_RETURN(const size_t rows, CountRows(plan_, batch_[s]));
-    sequences_[s] = {&batch_[s], first, rows, 0};
-    std::fill_n(sequence_of_row_ + first, rows, static_cast<uint32_t>(s));
-    first += rows;
-    RL_RETURN_IF_ERROR(CheckArguments(&sequences_[s]));
+  for (size_t i = 0; i < sequences_.size(); ++i) {
+    Sequence& s = sequences_[i];
+    std::fill_n(sequence_of_row_ + s.first, s.rows, static_cast<uint32_t>(i));
+    RL_RETURN_IF_ERROR(CheckArguments(&s));
   }
   for (const fb::Step* step : *source_.steps()) RL_RETURN_IF_ERROR(RunStep(*step));
   return kOk;
@@ -75,7 +72,7 @@ Error Call::RunStep(const fb::Step& step) {
       const fb::Last& s = *step.operation_as_Last();
       const View in = At(*s.input()), out = At(*s.out());
       const bool single = IsSingle(*s.input());
-      for (size_t i = 0; i < batch_.size(); ++i) {
+      for (size_t i = 0; i < sequences_.size(); ++i) {
         const size_t last = single ? i : sequences_[i].first + sequences_[i].rows - 1;
         std::memcpy(out.row(i), in.row(last), s.size() * sizeof(float));
       }
@@ -131,7 +128,7 @@ Error Call::Matmul(const fb::Matmul& step) {
     return MatmulRows(step, 0, CountOf(*step.out()));
   }
   const bool single = IsSingle(*step.out());
-  for (size_t i = 0; i < batch_.size(); ++i) {
+  for (size_t i = 0; i < sequences_.size(); ++i) {
     const Sequence& s = sequences_[i];
     RL_RETURN_IF_ERROR(MatmulRows(step, single ? i : s.first, single ? 1 : s.rows));
   }
@@ -226,7 +223,7 @@ Error Call::Rope(const fb::Rope& step) {
       std::min(source_.vectors()->Get(static_cast<uint32_t>(step.cos()))->size(),
                source_.vectors()->Get(static_cast<uint32_t>(step.sin()))->size()) /
       half;
-  for (size_t i = 0; i < batch_.size(); ++i) {
+  for (size_t i = 0; i < sequences_.size(); ++i) {
     const size_t end = sequences_[i].position + sequences_[i].rows;
     RL_CHECK(end <= positions, Reason::kIndexOutOfRange, Error::kNone, static_cast<int64_t>(end),
              static_cast<int64_t>(positions));
@@ -256,7 +253,7 @@ Error Call::Attend(const fb::Attention& step) {
   };
   const View key = At(*step.key()), value = At(*step.value());
   const size_t floats = m_ * form.kv_heads * (form.key_size + form.value_size);
-  const size_t heads = batch_.size() * form.kv_heads;
+  const size_t heads = sequences_.size() * form.kv_heads;
   RL_RETURN_IF_ERROR(context_.ParallelFor(
       heads, floats <= kSerialFloats ? heads : 1, [&](size_t begin, size_t end) {
         for (size_t i = begin; i < end; ++i) {
@@ -287,7 +284,7 @@ Error Call::Attend(const fb::Attention& step) {
     return args;
   };
   size_t items = 0, work = 0;
-  for (size_t i = 0; i < batch_.size(); ++i) {
+  for (size_t i = 0; i < sequences_.size(); ++i) {
     const kernels::AttentionArgs args = attention_of(sequences_[i]);
     items += kernels::AttentionItems(args);
     work += args.m * step.heads() * args.length * (form.key_size + form.value_size);
@@ -296,7 +293,7 @@ Error Call::Attend(const fb::Attention& step) {
   return context_.ParallelFor(items, work <= 4 * kSerialFloats ? items : 1,
                               [&](size_t thread, size_t begin, size_t end) {
                                 size_t first = 0;  // item of the sequence
-                                for (size_t i = 0; i < batch_.size() && first < end; ++i) {
+                                for (size_t i = 0; i < sequences_.size() && first < end; ++i) {
                                   kernels::AttentionArgs args = attention_of(sequences_[i]);
                                   const size_t count = kernels::AttentionItems(args);
                                   args.begin = std::max(begin, first) - first;

@@ -11,6 +11,7 @@
 // A row takes only positions that it sees, whatever its neighbours do.  Keys and values are fetched
 // a block ahead: decode waits for memory.
 
+#include "src/kernels/vector/line-inl.h"
 #include "src/kernels/vector/math-inl.h"
 
 namespace rushlight::kernels::RUSHLIGHT_ISA {
@@ -36,42 +37,6 @@ struct Rows {
   Range sees[kAttentionRows];
 };
 
-// sum[row][v] += q[row][dim] * keys[dim][16 * v ...] for the dims of a line, of which there are
-// some.
-template <int kRows>
-RUSHLIGHT_INLINE void AddLine(const float* q, size_t size, const float* key, size_t /*left*/,
-                              F32x16 (&sum)[kRows][kWide]) {
-  F32x16 k[kWide];
-  RUSHLIGHT_UNROLL
-  for (int v = 0; v < kWide; ++v) k[v] = Load(key + 16 * v);
-  RUSHLIGHT_UNROLL
-  for (int r = 0; r < kRows; ++r) {
-    const F32x16 qd = Set(q[r * size]);
-    RUSHLIGHT_UNROLL
-    for (int v = 0; v < kWide; ++v) sum[r][v] = MulAdd(qd, k[v], sum[r][v]);
-  }
-}
-template <int kRows, class T>  // BFloat16, Float16
-RUSHLIGHT_INLINE void AddLine(const float* q, size_t size, const T* key, size_t left,
-                              F32x16 (&sum)[kRows][kWide]) {
-  F32x16 even[kWide], odd[kWide];
-  RUSHLIGHT_UNROLL
-  for (int v = 0; v < kWide; ++v) Unzip(key + 32 * v, &even[v], &odd[v]);
-  RUSHLIGHT_UNROLL
-  for (int r = 0; r < kRows; ++r) {
-    const F32x16 qd = Set(q[r * size]);
-    RUSHLIGHT_UNROLL
-    for (int v = 0; v < kWide; ++v) sum[r][v] = MulAdd(qd, even[v], sum[r][v]);
-  }
-  if (left < 2) return;
-  RUSHLIGHT_UNROLL
-  for (int r = 0; r < kRows; ++r) {
-    const F32x16 qd = Set(q[r * size + 1]);
-    RUSHLIGHT_UNROLL
-    for (int v = 0; v < kWide; ++v) sum[r][v] = MulAdd(qd, odd[v], sum[r][v]);
-  }
-}
-
 // scores[row][i] = sum of q[row][dim] * keys[dim][i]; `ahead` elements on are fetched.
 template <int kRows, class T>
 void ScoreTile(const float* q, size_t size, const T* keys, size_t ahead, float* scores) {
@@ -87,7 +52,7 @@ void ScoreTile(const float* q, size_t size, const T* keys, size_t ahead, float* 
     for (size_t dim = 0; dim < size; dim += kTogether, key += kTogether * kAttentionBlock) {
       RUSHLIGHT_UNROLL
       for (int v = 0; v < kWide; ++v) __builtin_prefetch(key + ahead + 16 * kTogether * v);
-      AddLine<kRows>(q + dim, size, key, size - dim, sum);
+      AddLine(q + dim, size, key, 16 * kTogether, size - dim, sum);
     }
     RUSHLIGHT_UNROLL
     for (int r = 0; r < kRows; ++r) {

@@ -26,11 +26,9 @@ void AppendKeys(const AppendArgs& a) {
       T* to = static_cast<T*>(a.cache.keys) +
               (block * a.cache.kv_heads + head) * head_size * kAttentionBlock + place * kTogether;
       const float* from = a.keys + i * a.keys_stride + head * size;
-      for (size_t d = 0; d < size; ++d) {
-        to[d / kTogether * kTogether * kAttentionBlock + d % kTogether] = T(from[d]);
-      }
-      for (size_t d = size; d < head_size; ++d) {
-        to[d / kTogether * kTogether * kAttentionBlock + d % kTogether] = T(0.0f);
+      for (size_t d = 0; d < head_size; ++d) {
+        const float x = d < size ? from[d] : 0.0f;
+        to[d / kTogether * kTogether * kAttentionBlock + d % kTogether] = T(x);
       }
     }
   }

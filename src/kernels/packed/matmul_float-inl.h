@@ -9,47 +9,12 @@
 // registers; what it leaves over is done by smaller tiles.  One row reads four panels side by side.
 
 #include "src/kernels/packed/epilogue-inl.h"
+#include "src/kernels/vector/line-inl.h"
 
 namespace rushlight::kernels::RUSHLIGHT_ISA {
 namespace {
 
 constexpr size_t kPrefetchLines = 16;  // ahead of each panel, where one row waits for memory
-
-// sum[row][panel] += x[row][i] * weight[panel][i] for the inputs of a line, of which there are k.
-template <int kRows, int kPanels>
-RUSHLIGHT_INLINE void AddLine(const float* x, size_t stride, const float* line, size_t panel_stride,
-                              size_t /*k*/, F32x16 (&sum)[kRows][kPanels]) {
-  F32x16 w[kPanels];
-  RUSHLIGHT_UNROLL
-  for (int p = 0; p < kPanels; ++p) w[p] = Load(line + p * panel_stride);
-  RUSHLIGHT_UNROLL
-  for (int r = 0; r < kRows; ++r) {
-    const F32x16 xi = Set(x[r * stride]);
-    RUSHLIGHT_UNROLL
-    for (int p = 0; p < kPanels; ++p) sum[r][p] = MulAdd(xi, w[p], sum[r][p]);
-  }
-}
-
-template <int kRows, int kPanels, class T>  // BFloat16, Float16
-RUSHLIGHT_INLINE void AddLine(const float* x, size_t stride, const T* line, size_t panel_stride,
-                              size_t k, F32x16 (&sum)[kRows][kPanels]) {
-  F32x16 even[kPanels], odd[kPanels];
-  RUSHLIGHT_UNROLL
-  for (int p = 0; p < kPanels; ++p) Unzip(line + p * panel_stride, &even[p], &odd[p]);
-  RUSHLIGHT_UNROLL
-  for (int r = 0; r < kRows; ++r) {
-    const F32x16 xi = Set(x[r * stride]);
-    RUSHLIGHT_UNROLL
-    for (int p = 0; p < kPanels; ++p) sum[r][p] = MulAdd(xi, even[p], sum[r][p]);
-  }
-  if (k < 2) return;
-  RUSHLIGHT_UNROLL
-  for (int r = 0; r < kRows; ++r) {
-    const F32x16 xi = Set(x[r * stride + 1]);
-    RUSHLIGHT_UNROLL
-    for (int p = 0; p < kPanels; ++p) sum[r][p] = MulAdd(xi, odd[p], sum[r][p]);
-  }
-}
 
 template <class T, int kRows, int kPanels>
 void Tile(const FloatMatmulArgs& args, size_t row, size_t panel) {

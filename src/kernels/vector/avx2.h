@@ -124,35 +124,6 @@ RUSHLIGHT_INLINE float MaxLane(F32x16 a) {
   const __m128 z = _mm_max_ps(y, _mm_movehl_ps(y, y));
   return _mm_cvtss_f32(_mm_max_ss(z, _mm_movehdup_ps(z)));
 }
-RUSHLIGHT_INLINE void Transpose8(__m256 (&row)[8]) {
-  __m256 t[8], u[8];
-  for (int i = 0; i < 8; i += 2) {
-    t[i] = _mm256_unpacklo_ps(row[i], row[i + 1]);
-    t[i + 1] = _mm256_unpackhi_ps(row[i], row[i + 1]);
-  }
-  for (int i = 0; i < 8; i += 4) {
-    for (int j = 0; j < 2; ++j) {
-      u[i + 2 * j] = _mm256_shuffle_ps(t[i + j], t[i + j + 2], 0x44);
-      u[i + 2 * j + 1] = _mm256_shuffle_ps(t[i + j], t[i + j + 2], 0xee);
-    }
-  }
-  for (int i = 0; i < 4; ++i) {
-    row[i] = _mm256_permute2f128_ps(u[i], u[4 + i], 0x20);
-    row[4 + i] = _mm256_permute2f128_ps(u[i], u[4 + i], 0x31);
-  }
-}
-// Four blocks of 8 x 8; those off the diagonal change places.
-RUSHLIGHT_INLINE void Transpose(F32x16 (&row)[16]) {
-  __m256 block[2][2][8];
-  for (int i = 0; i < 16; ++i) {
-    block[i / 8][0][i % 8] = row[i].low;
-    block[i / 8][1][i % 8] = row[i].high;
-  }
-  for (auto& half : block) {
-    for (auto& b : half) Transpose8(b);
-  }
-  for (int i = 0; i < 16; ++i) row[i] = {block[0][i / 8][i % 8], block[1][i / 8][i % 8]};
-}
 
 }  // namespace rushlight::kernels::avx2
 RUSHLIGHT_TARGET_END

@@ -88,32 +88,6 @@ RUSHLIGHT_INLINE float MaxLane(F32x16 a) {
   const __m128 z = _mm_max_ps(y, _mm_movehl_ps(y, y));
   return _mm_cvtss_f32(_mm_max_ss(z, _mm_movehdup_ps(z)));
 }
-// Pairs of rows, pairs of pairs, then the 4 x 4 blocks among the registers.
-RUSHLIGHT_INLINE void Transpose(F32x16 (&row)[16]) {
-  __m512 t[16], u[16];
-  for (int i = 0; i < 16; i += 2) {
-    t[i] = _mm512_unpacklo_ps(row[i].v, row[i + 1].v);
-    t[i + 1] = _mm512_unpackhi_ps(row[i].v, row[i + 1].v);
-  }
-  for (int i = 0; i < 16; i += 4) {
-    for (int j = 0; j < 2; ++j) {
-      const __m512d a = _mm512_castps_pd(t[i + j]);
-      const __m512d b = _mm512_castps_pd(t[i + j + 2]);
-      u[i + 2 * j] = _mm512_castpd_ps(_mm512_unpacklo_pd(a, b));
-      u[i + 2 * j + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(a, b));
-    }
-  }
-  for (int i = 0; i < 4; ++i) {  // u[4 * block + i] holds columns i, i + 4, i + 8, i + 12
-    const __m512 a = _mm512_shuffle_f32x4(u[i], u[4 + i], 0x44);
-    const __m512 b = _mm512_shuffle_f32x4(u[i], u[4 + i], 0xee);
-    const __m512 c = _mm512_shuffle_f32x4(u[8 + i], u[12 + i], 0x44);
-    const __m512 d = _mm512_shuffle_f32x4(u[8 + i], u[12 + i], 0xee);
-    row[i].v = _mm512_shuffle_f32x4(a, c, 0x88);
-    row[4 + i].v = _mm512_shuffle_f32x4(a, c, 0xdd);
-    row[8 + i].v = _mm512_shuffle_f32x4(b, d, 0x88);
-    row[12 + i].v = _mm512_shuffle_f32x4(b, d, 0xdd);
-  }
-}
 
 }  // namespace rushlight::kernels::avx512
 RUSHLIGHT_TARGET_END

@@ -22,12 +22,6 @@
     Store(tanh, Tanh(Load(x)));                                     \
     Store(erf, Erf(Load(x)));                                       \
   }                                                                 \
-  void TransposeBlock(const float* x, float* y) {                   \
-    F32x16 row[16];                                                 \
-    for (int i = 0; i < 16; ++i) row[i] = Load(x + 16 * i);         \
-    Transpose(row);                                                 \
-    for (int i = 0; i < 16; ++i) Store(y + 16 * i, row[i]);         \
-  }                                                                 \
   void Reduce(const float* x, size_t n, float* y) {                 \
     y[0] = Sum(LoadFirst(x, n));                                    \
     y[1] = MaxLane(LoadFirst(x, n, -3.0f));                         \
@@ -70,8 +64,6 @@ namespace {
 
 constexpr PerIsa<void (*)(const float*, float*, float*, float*)> kApply =
     RUSHLIGHT_VECTOR_TABLE(Apply);
-constexpr PerIsa<void (*)(const float*, float*)> kTranspose =
-    RUSHLIGHT_VECTOR_TABLE(TransposeBlock);
 constexpr PerIsa<void (*)(const float*, size_t, float*)> kReduce = RUSHLIGHT_VECTOR_TABLE(Reduce);
 
 // How far from right, in units in the last place of the right float.
@@ -121,20 +113,6 @@ TEST(VectorMath, ExpAtItsEdges) {
       EXPECT_LE(Error(y[i], std::exp(static_cast<double>(x[i]))), 2) << x[i];
     }
     EXPECT_EQ(y[0], 1);
-  }
-}
-
-TEST(Vector, TransposesAnyBits) {
-  std::mt19937 random(1);
-  uint32_t x[256];
-  for (uint32_t& v : x) v = static_cast<uint32_t>(random());
-  for (const Isa isa : RunnableIsas()) {
-    float in[256], out[256];
-    std::memcpy(in, x, sizeof in);
-    kTranspose[isa](in, out);
-    uint32_t y[256];
-    std::memcpy(y, out, sizeof y);
-    for (int i = 0; i < 256; ++i) ASSERT_EQ(y[i], x[i % 16 * 16 + i / 16]) << Info(isa).name;
   }
 }
 

@@ -113,20 +113,5 @@ RUSHLIGHT_INLINE float MaxLane(F32x16 a) {
   }
   return lane[0];
 }
-// Sixteen blocks of 4 x 4.
-RUSHLIGHT_INLINE void Transpose(F32x16 (&row)[16]) {
-  F32x16 r[16];
-  for (int i = 0; i < 4; ++i) {
-    for (int j = 0; j < 4; ++j) {
-      const float32x4x2_t a = vtrnq_f32(row[4 * i].v[j], row[4 * i + 1].v[j]);
-      const float32x4x2_t b = vtrnq_f32(row[4 * i + 2].v[j], row[4 * i + 3].v[j]);
-      r[4 * j].v[i] = vcombine_f32(vget_low_f32(a.val[0]), vget_low_f32(b.val[0]));
-      r[4 * j + 1].v[i] = vcombine_f32(vget_low_f32(a.val[1]), vget_low_f32(b.val[1]));
-      r[4 * j + 2].v[i] = vcombine_f32(vget_high_f32(a.val[0]), vget_high_f32(b.val[0]));
-      r[4 * j + 3].v[i] = vcombine_f32(vget_high_f32(a.val[1]), vget_high_f32(b.val[1]));
-    }
-  }
-  for (int i = 0; i < 16; ++i) row[i] = r[i];
-}
 
 }  // namespace rushlight::kernels::neon

@@ -111,16 +111,5 @@ inline float MaxLane(F32x16 a) {
   }
   return a.lane[0];
 }
-inline void Transpose(F32x16 (&row)[16]) {
-  for (int i = 0; i < 16; ++i) {
-    for (int j = 0; j < i; ++j) {
-      uint32_t a, b;  // not floats: any bits pass
-      std::memcpy(&a, &row[i].lane[j], sizeof a);
-      std::memcpy(&b, &row[j].lane[i], sizeof b);
-      std::memcpy(&row[i].lane[j], &b, sizeof b);
-      std::memcpy(&row[j].lane[i], &a, sizeof a);
-    }
-  }
-}
 
 }  // namespace rushlight::kernels::scalar

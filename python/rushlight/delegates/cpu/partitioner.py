@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
 from dataclasses import asdict
 
 import torch
@@ -28,17 +27,15 @@ aten = torch.ops.aten
 
 
 class CpuPartitioner(Partitioner):
-    """`quantization`: how weights are stored; `state`: memory of buffers that some method writes, which
-    are no weights."""
+    """`quantization`: how weights are stored."""
 
-    def __init__(self, quantization: Quantization | None = None, state: Collection[int] = ()):
+    def __init__(self, quantization: Quantization | None = None):
         self.quantization = quantization or Quantization()
-        self.state = frozenset(state)
 
     def partition(self, exported_program: ExportedProgram) -> PartitionResult:
         program = exported_program
         _fuse(program)
-        forms = self._open_what_is_left(program)
+        forms = _open_what_is_left(program)
         spec = DelegationSpec(
             RushlightCpu.__name__,
             [CompileSpec("quantization", json.dumps(asdict(self.quantization)).encode())],
@@ -56,24 +53,20 @@ class CpuPartitioner(Partitioner):
                         cache.meta["delegation_tag"] = tag
         _share_constants(program, tags)
         tag_constant_data(program)
-        for node in constant_tensors(program).keys() - self._constants(program):
-            node.meta.pop("delegation_tag", None)
         return PartitionResult(program, tags)
 
-    def _constants(self, program: ExportedProgram) -> set[fx.Node]:
-        return {n for n, t in constant_tensors(program).items() if t.data_ptr() not in self.state}
 
-    def _open_what_is_left(self, program: ExportedProgram) -> Forms:
-        """The forms of a graph, in which patterns that belong to none are written out again."""
-        table = {ROPE: rope, CACHED_ATTENTION: cached_attention}
-        while True:
-            forms = Forms(program.graph, self._constants(program))
-            left = {n for n in program.graph.nodes if n.target in table and n not in forms.form}
-            if not left:
-                return forms
-            Decomposer(core_aten_table(table), lambda n: n not in left).run(program.graph)  # noqa: B023
-            functionalize(program.graph)
-            program.graph.eliminate_dead_code()
+def _open_what_is_left(program: ExportedProgram) -> Forms:
+    """The forms of a graph, in which patterns that belong to none are written out again."""
+    table = {ROPE: rope, CACHED_ATTENTION: cached_attention}
+    while True:
+        forms = Forms(program.graph, constant_tensors(program))
+        left = {n for n in program.graph.nodes if n.target in table and n not in forms.form}
+        if not left:
+            return forms
+        Decomposer(core_aten_table(table), lambda n: n not in left).run(program.graph)  # noqa: B023
+        functionalize(program.graph)
+        program.graph.eliminate_dead_code()
 
 
 def _infer_rows(view: fx.Node) -> None:

@@ -37,6 +37,7 @@ class StepChecker {
   StepChecker(const fb::Plan& source, Plan* plan) : source_(source), plan_(*plan) {}
 
   Error Check(const fb::Step& step) {
+    CHECK_PLAN(step.operation() != nullptr);  // FlatBuffers lets a kind stand without its table
     switch (step.operation_type()) {
       case fb::Operation_Embed:
         return CheckEmbed(*step.operation_as_Embed());

@@ -210,6 +210,8 @@ Error LoadMatrices(const PlanSource& source, const fb::Plan& plan, PackedMatrix*
 Error LoadVectors(const PlanSource& source, const fb::Plan& plan, const float** out,
                   Span<const uint8_t>* bytes) {
   if (SizeOf(plan.vectors()) == 0) return kOk;
+  // The verifier looks where the vector begins, not at what its structs need.
+  CHECK_PLAN(reinterpret_cast<uintptr_t>(plan.vectors()->Data()) % alignof(fb::Vector) == 0);
   NamedBytes data;
   RL_RETURN_IF_ERROR(source.data.Find(ViewOrEmpty(plan.vectors_key()), &data));
   CHECK_PLAN(reinterpret_cast<uintptr_t>(data.bytes.data()) % alignof(float) == 0);

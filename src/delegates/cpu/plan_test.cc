@@ -230,6 +230,22 @@ TEST_F(CpuPlan, RefusesStepsWithoutTheirOperation) {
   EXPECT_EQ(LoadPayload(payload_.size() * 8).reason, Reason::kDelegatePayload);
 }
 
+TEST_F(CpuPlan, RefusesStructsThatLieAskew) {
+  ASSERT_TRUE(Load(MakePlan()).ok());
+  const size_t size = payload_.size() * 8;
+  payload_.resize(payload_.size() + 4);  // a vector of one, four bytes off, at the end
+  auto* const bytes = reinterpret_cast<uint8_t*>(payload_.data());
+  const uint32_t one = 1;
+  const fb::Vector vector(0, kPositions * kWidth / 2);
+  std::memcpy(bytes + size, &one, sizeof one);
+  std::memcpy(bytes + size + 4, &vector, sizeof vector);
+  const auto& plan = reinterpret_cast<const flatbuffers::Table&>(*fb::GetPlan(bytes));
+  uint8_t* const field = const_cast<uint8_t*>(plan.GetAddressOf(fb::Plan::VT_VECTORS));
+  const auto offset = static_cast<uint32_t>(bytes + size - field);
+  std::memcpy(field, &offset, sizeof offset);
+  EXPECT_EQ(LoadPayload(payload_.size() * 8).reason, Reason::kDelegatePayload);
+}
+
 TEST_F(CpuPlan, StopsBetweenSteps) {
   ASSERT_TRUE(Load(MakePlan()).ok());
   cancel_ = true;

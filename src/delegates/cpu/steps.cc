@@ -77,7 +77,7 @@ Error Call::RunStep(const fb::Step& step) {
       const bool single = IsSingle(*s.input());
       for (size_t i = 0; i < sequences_.size(); ++i) {
         const size_t last = single ? i : sequences_[i].first + sequences_[i].rows - 1;
-        std::memcpy(out.row(i), in.row(last), s.size() * sizeof(float));
+        std::memmove(out.row(i), in.row(last), s.size() * sizeof(float));  // buffers may overlap
       }
       return kOk;
     }

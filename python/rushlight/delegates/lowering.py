@@ -79,7 +79,7 @@ def _lower(program: ExportedProgram, tag: str, spec: DelegationSpec) -> None:
         return  # they stay operators
     lowered = LoweredBackendModule(
         spec.backend_id, done.processed_bytes, list(spec.compile_specs), part, done.named_data,
-        done.debug_handle_map,
+        done.debug_handle_map, done.weights,
     )  # fmt: skip
     name = _free_name(program.graph_module, "lowered_module")
     program.graph_module.add_module(name, lowered)

@@ -16,8 +16,9 @@ from pathlib import Path
 class Progress:
     """Says on standard error what is being done, and for how long."""
 
-    def __init__(self, steps: int):
+    def __init__(self, steps: int, quiet: bool):
         self.steps = steps
+        self.quiet = quiet
         self.done = 0
         self.begin = time.monotonic()
         self.what = ""
@@ -26,31 +27,38 @@ class Progress:
         self._finish()
         self.done += 1
         self.what = what
-        if sys.stderr.isatty():
+        if sys.stderr.isatty() and not self.quiet:
             filled = 20 * self.done // max(self.steps, self.done)
             bar = "#" * filled + "." * (20 - filled)
             print(f"\r\033[K[{bar}] {what} ...", end="", file=sys.stderr, flush=True)
         self.step_begin = time.monotonic()
 
     def _finish(self) -> None:
-        if self.what:
+        if self.what and not self.quiet:
             seconds = time.monotonic() - self.step_begin
             start = "\r\033[K" if sys.stderr.isatty() else ""
             print(f"{start}{self.what}: {seconds:.1f} s", file=sys.stderr)
 
-    def finish(self, what: str) -> None:
+    def say(self, lines: list[str]) -> None:
+        """Lines of their own, behind the step that is being done."""
         self._finish()
         self.what = ""
-        print(f"{what} in {time.monotonic() - self.begin:.1f} s", file=sys.stderr)
+        if not self.quiet:
+            print(*lines, sep="\n", end="\n" if lines else "", file=sys.stderr)
+
+    def finish(self, what: str) -> None:
+        self.say([f"{what} in {time.monotonic() - self.begin:.1f} s"])
 
 
 def _export(arguments) -> int:
-    progress = Progress(7)
+    progress = Progress(7, arguments.quiet)
     progress("importing PyTorch and Transformers")
     os.environ.setdefault("HF_HUB_OFFLINE", "1" if Path(arguments.model).exists() else "0")
     from rushlight.transformers.loading import load_text_model
     from rushlight.transformers.text_generation import compile_text_generation
+    from rushlight.weights_report import report
 
+    quantization = _quantization(arguments)
     progress(f"reading {arguments.model}")
     model, assets = load_text_model(arguments.model, dtype=arguments.dtype)
     program = compile_text_generation(
@@ -60,17 +68,37 @@ def _export(arguments) -> int:
         max_seq_len=arguments.max_seq_len,
         all_logits=arguments.all_logits,
         backend=arguments.backend,
-        quantize=arguments.quantize,
+        quantize=None if quantization == type(quantization)() else quantization,
         progress=progress,
     )
+    quantization.check_names(name for w in program.weights for name in w.names)
     progress(f"writing {arguments.output}")
     program.save(arguments.output)
+    progress.say(report(program.weights))
     memory = program.memory["forward"]
     progress.finish(
         f"{arguments.output}: {program.file_bytes / 1e6:.1f} MB; planned memory "
         f"{', '.join(str(b) for b in memory.planned)} bytes (activations, state)"
     )
     return 0
+
+
+def _quantization(arguments):
+    """What the options say of weights and caches."""
+    from rushlight.delegates.cpu import Quantization
+
+    options = {"weights": arguments.quantize, "group": arguments.group, "cache": arguments.kv_cache}
+    modules = dict(_pattern_and_format(m) for m in arguments.module)
+    return Quantization(
+        **{name: value for name, value in options.items() if value is not None}, modules=modules
+    )
+
+
+def _pattern_and_format(text: str) -> tuple[str, str]:
+    pattern, equals, format = text.rpartition("=")
+    if not pattern or not equals or not format:
+        raise ValueError(f"--module takes PATTERN=FORMAT, not {text!r}")
+    return pattern, format
 
 
 def _verify(arguments) -> int:
@@ -98,6 +126,22 @@ def _parser() -> argparse.ArgumentParser:
         choices=["int4", "int8", "bf16", "fp16"],
         help="how weights are stored; float32 otherwise",
     )
+    export.add_argument(
+        "--group", type=int, metavar="N", help="inputs that share a scale (32); 0: all of a row"
+    )
+    export.add_argument(
+        "--module",
+        action="append",
+        default=[],
+        metavar="PATTERN=FORMAT",
+        help="another format for parameters by name, as '*.lm_head.*=int8'; may be repeated",
+    )
+    export.add_argument(
+        "--kv-cache",
+        choices=["fp32", "bf16", "fp16"],
+        help="how the cache is stored (bf16 where weights are not float32)",
+    )
+    export.add_argument("-q", "--quiet", action="store_true", help="no progress and no report of errors")
     export.add_argument(
         "--max-context-len", type=int, help="positions of the cache (the model's, 2048 at most)"
     )

@@ -46,6 +46,16 @@ def cannot(node: fx.Node | None, what: str, advice: str = "") -> CompileError:
     return CompileError([Obstacle(what, where(node), advice)])
 
 
+def unbounded(node: fx.Node | None, error: ValueError) -> CompileError:
+    """The error for a node with a size that nothing bounds."""
+    return cannot(
+        node,
+        str(error),
+        "give the dimension a bound: dynamic_shapes=... torch.export.Dim(name, max=...), or for a "
+        "size that depends on data torch._check(size <= bound) in the model",
+    )
+
+
 _FRAME = re.compile(r'^\s*File "(?P<file>.+?)", line (?P<line>\d+)(?:, in (?P<function>.*))?$')
 
 

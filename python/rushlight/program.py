@@ -18,6 +18,7 @@ from pathlib import Path
 from torch.export import ExportedProgram
 
 from rushlight import _native
+from rushlight.delegates.backend import StoredWeights
 from rushlight.delegates.lowering import lower_to_backend
 from rushlight.delegates.partitioner import Partitioner
 from rushlight.dialect.edge import finish_edge_programs, functional_program
@@ -253,6 +254,7 @@ class ExecutorchProgramManager:
         self._programs = {name: _copy(p) for name, p in programs.items()}
         self._config = config
         self.memory: dict[str, MethodMemory] = {}
+        self.weights: list[StoredWeights] = []  # what delegates stored, of all methods, once each
         self._buffer: bytes | None = None
         self._builder = _native.ProgramBuilder(config.segment_alignment, config.constant_tensor_alignment)
         mark_state(self._programs)
@@ -335,6 +337,7 @@ class ExecutorchProgramManager:
             for instruction in method.instructions:
                 if instruction.delegate is None:
                     continue
+                self.weights += [w for w in instruction.delegate.weights if w not in self.weights]
                 for data in instruction.delegate.named_data:
                     if data.key not in added:
                         added.add(data.key)

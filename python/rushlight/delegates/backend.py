@@ -35,14 +35,27 @@ class NamedData:
     alignment: int = 64
 
 
+@dataclass(frozen=True)
+class StoredWeights:
+    """Parameters as a delegate stored them.  `error`: root mean square of what they differ by from the
+    float weights, relative to that of the weights."""
+
+    names: tuple[str, ...]
+    format: str
+    numbers: int
+    stored_bytes: int
+    error: float
+
+
 @dataclass
 class PreprocessResult:
     """What `preprocess` returns.  `debug_handle_map`: a delegate's own ids to the debug handles of the
-    nodes they stand for."""
+    nodes they stand for.  `weights`: what became of them, for reports."""
 
     processed_bytes: bytes = b""
     debug_handle_map: dict[int, tuple[int, ...]] | None = None
     named_data: list[NamedData] = field(default_factory=list)
+    weights: list[StoredWeights] = field(default_factory=list)
 
 
 class BackendDetails:
@@ -67,6 +80,7 @@ class LoweredBackendModule(torch.nn.Module):
         original_module: ExportedProgram,
         named_data: list[NamedData] | None = None,
         debug_handle_map: dict | None = None,
+        weights: list[StoredWeights] | None = None,
     ):
         super().__init__()
         self.backend_id = backend_id
@@ -75,6 +89,7 @@ class LoweredBackendModule(torch.nn.Module):
         self.original_module = original_module
         self.named_data = named_data or []
         self.debug_handle_map = debug_handle_map or {}
+        self.weights = weights or []
 
     def forward(self, *args):
         return call_delegate(self, *args)

@@ -24,6 +24,7 @@ from rushlight.delegates.partitioner import DelegationSpec, Partitioner
 from rushlight.dialect.symbolic import UnboundedError
 from rushlight.dialect.verifier import EdgeVerifier
 from rushlight.export.importer import mutated_names, tensor_of
+from rushlight.obstacles import unbounded
 from rushlight.passes.base import input_specs, refresh_outputs
 
 
@@ -73,13 +74,15 @@ def _lower(program: ExportedProgram, tag: str, spec: DelegationSpec) -> None:
     backend = _backend(spec.backend_id)
     try:
         done = backend.preprocess(part, list(spec.compile_specs))
-    except (NotImplementedError, UnboundedError):
-        if took_state:
-            raise
-        return  # they stay operators
+    except (NotImplementedError, UnboundedError) as error:
+        if not took_state:
+            return  # they stay operators
+        if isinstance(error, UnboundedError):
+            raise unbounded(nodes[0], error) from error
+        raise
     lowered = LoweredBackendModule(
         spec.backend_id, done.processed_bytes, list(spec.compile_specs), part, done.named_data,
-        done.debug_handle_map,
+        done.debug_handle_map, done.weights,
     )  # fmt: skip
     name = _free_name(program.graph_module, "lowered_module")
     program.graph_module.add_module(name, lowered)

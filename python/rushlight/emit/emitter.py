@@ -47,7 +47,7 @@ from rushlight.emit.values import (
     Value,
 )
 from rushlight.export.importer import tensor_of
-from rushlight.obstacles import CompileError, Obstacle, cannot, where
+from rushlight.obstacles import CompileError, Obstacle, cannot, unbounded, where
 from rushlight.passes.base import input_specs
 
 aten = torch.ops.aten
@@ -175,17 +175,9 @@ class Emitter:
                 )
 
     def _report(self, node: fx.Node, error: CompileError | UnboundedError) -> None:
-        if isinstance(error, CompileError):
-            self.obstacles.extend(o if o.where else replace(o, where=where(node)) for o in error.obstacles)
-            return
-        self.obstacles.append(
-            Obstacle(
-                str(error),
-                where(node),
-                "give the dimension a bound: dynamic_shapes=... torch.export.Dim(name, max=...), or for a "
-                "size that depends on data torch._check(size <= bound) in the model",
-            )
-        )
+        if isinstance(error, UnboundedError):
+            error = unbounded(node, error)
+        self.obstacles.extend(o if o.where else replace(o, where=where(node)) for o in error.obstacles)
 
     def _stand_in(self, node: fx.Node):
         """Something for the users of a node that failed, so that they can be looked at too."""

@@ -12,7 +12,7 @@ from rushlight import _native
 from rushlight.delegates.backend import call_delegate
 from rushlight.delegates.cpu.weights import Quantization, interleaved, pack
 from rushlight.delegates.partitioner import Partitioner, PartitionResult
-from rushlight.transformers.text_generation import compile_text_generation
+from rushlight.transformers.text_generation import TextGenerationModule, compile_text_generation
 
 SIZES = dict(
     hidden_size=64, num_hidden_layers=2, num_attention_heads=4, intermediate_size=96, vocab_size=99,
@@ -247,3 +247,17 @@ def test_what_has_no_step_stays_an_operator():
 
     model, x = Model().eval(), torch.randn(2, 8)
     torch.testing.assert_close(rushlight.load(rushlight.compile(model, (x,)).buffer)(x), model(x))
+
+
+def test_a_decoder_of_any_length_is_told_to_take_a_bound():
+    module = TextGenerationModule(make("llama")[0], 64, False)
+    tokens = torch.export.Dim.DYNAMIC
+    with torch.no_grad():
+        exported = torch.export.export(
+            module,
+            (torch.zeros(1, 3, dtype=torch.long), torch.arange(3)),
+            dynamic_shapes=({1: tokens}, {0: tokens}),
+            strict=False,
+        )
+    with pytest.raises(rushlight.CompileError, match="bound"):
+        rushlight.compile(exported)

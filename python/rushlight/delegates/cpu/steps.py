@@ -16,7 +16,13 @@ from torch.export import ExportedProgram
 from torch.export.graph_signature import InputKind
 
 from rushlight import _native
-from rushlight.delegates.backend import BackendDetails, CompileSpec, NamedData, PreprocessResult
+from rushlight.delegates.backend import (
+    BackendDetails,
+    CompileSpec,
+    NamedData,
+    PreprocessResult,
+    StoredWeights,
+)
 from rushlight.delegates.cpu.forms import (
     ACTIVATIONS,
     ALIASES,
@@ -89,6 +95,7 @@ class _Planner:
         self.part: dict[fx.Node, Part] = {}
         self.matrices: dict[object, int] = {}
         self.packed = []
+        self.weights: list[StoredWeights] = []
         self.vectors: dict[object, int] = {}
         self.vector_tensors: list[torch.Tensor] = []
         self.caches: list[tuple] = []
@@ -108,7 +115,7 @@ class _Planner:
             if node.op == "call_function" and node not in self.part and not self._absorbed(node):
                 self._step(node)
         writer = self._write(self._place_buffers())
-        return PreprocessResult(writer.to_bytes(), named_data=list(self.data.values()))
+        return PreprocessResult(writer.to_bytes(), named_data=list(self.data.values()), weights=self.weights)
 
     def _inputs(self) -> None:
         uses = lambda n, target, at: any(u.target is target and u.args[at] is n for u in n.users)  # noqa: E731
@@ -199,6 +206,9 @@ class _Planner:
             self.matrices[key] = len(self.packed)
             self.data[packed.key] = NamedData(packed.key, packed.data)
             self.packed.append(packed)
+            names = tuple(self.constants[n].target for n in nodes)
+            numbers = packed.outputs * packed.inputs
+            self.weights.append(StoredWeights(names, format, numbers, len(packed.data), packed.error))
         return self.matrices[key]
 
     def format(self, linear: fx.Node) -> str:

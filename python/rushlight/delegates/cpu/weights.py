@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
 
@@ -51,8 +52,19 @@ class Quantization:
         """What `quantize=` means: a name, or a Quantization."""
         return value if isinstance(value, Quantization) else Quantization(value or "float32")
 
+    def check_names(self, names: Iterable[str]) -> None:
+        """Raises ValueError for a pattern that is none of these parameters'."""
+        names = list(names)
+        for pattern in self.modules:
+            if not any(fnmatch(name, pattern) for name in names):
+                raise ValueError(f"no packed parameter is named {pattern!r}; there are {_some(names)}")
+
     def format_of(self, name: str) -> str:
         return next((f for pattern, f in self.modules.items() if fnmatch(name, pattern)), self.weights)
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
 
 
 @dataclass(frozen=True)

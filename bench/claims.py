@@ -95,6 +95,7 @@ CLAIMS = (
     Script("loading"),
     Script("compile_cost"),
     Script("conversations"),
+    Script("neighbours"),
     Tool(
         "hostile",
         "damaged program files end in an Error or a normal run, under sanitizers",

@@ -4,7 +4,7 @@
 #
 # All tests.  Installs and builds what they need.
 #
-#   tools/test.sh [setup|cpp|python|transformers4|asan|tsan|wheel|install|size|aarch64|fuzz|lint]...      all by default
+#   tools/test.sh [setup|cpp|python|transformers4|asan|tsan|wheel|install|size|budgets|aarch64|fuzz|lint]...      all by default
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -50,6 +50,9 @@ install() { tools/test_install.sh; }
 # Bytes against budgets, and the image for Cortex-M33 under QEMU.
 size() { python3 tools/size/size.py; }
 
+# Instructions, memory and code, against what they were.
+budgets() { python3 tools/budgets/budgets.py; }
+
 aarch64() { tools/test_aarch64.sh; }
 
 # A few seconds of every fuzz target, with what they found before.
@@ -57,7 +60,7 @@ fuzz() { fuzz/quick_check.sh 5; }
 
 lint() { make --no-print-directory lint; }
 
-[ $# -eq 0 ] && set -- setup lint cpp python transformers4 asan tsan wheel install size aarch64 fuzz
+[ $# -eq 0 ] && set -- setup lint cpp python transformers4 asan tsan wheel install size budgets aarch64 fuzz
 for step in "$@"; do
   printf '\033[1m==> test: %s\033[0m\n' "$step" >&2
   started=$SECONDS

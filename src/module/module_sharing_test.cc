@@ -3,11 +3,14 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <fstream>
+#include <memory>
 #include <thread>
 
 #include "rushlight/describe.h"
 #include "rushlight/module.h"
+#include "tests/hostile/cpu_plans.h"
 #include "tests/hostile/seeds.h"
 #include "tests/hostile/test_delegate.h"
 
@@ -162,6 +165,56 @@ TEST(ModuleSharing, SharedModulesRunAtOnce) {
     for (std::thread& t : threads) t.join();
   }
   for (const Floats& result : results) EXPECT_EQ(result, expected);
+}
+
+// Two conversations with a language model, each on its own thread, over one file that nothing
+// copies: each gets the logits that it gets alone, to the bit.
+TEST(ModuleSharing, ConversationsOnThreadsOverOneFile) {
+  hostile::DecoderShape shape;
+  shape.layers = 2;
+  const std::vector<uint8_t> bytes = hostile::MakeDecoderProgram(shape);
+  std::vector<uint8_t> memory(bytes.size() + 63);
+  void* place = memory.data();
+  size_t space = memory.size();
+  auto* const file = static_cast<uint8_t*>(std::align(64, bytes.size(), place, space));
+  std::copy(bytes.begin(), bytes.end(), file);
+  ModuleOptions options;
+  options.threads = 2;
+  auto module = Module::FromBytes({file, bytes.size()}, options);
+  ASSERT_TRUE(module.ok()) << Describe(module.error());
+  const auto converse = [](Module& m, int64_t seed) {
+    Floats all;
+    const auto feed = [&](const std::vector<int64_t>& tokens, int64_t first) {
+      HostTensor ids(DType::kInt64, {static_cast<int32_t>(tokens.size())});
+      HostTensor positions(DType::kInt64, {static_cast<int32_t>(tokens.size())});
+      for (size_t i = 0; i < tokens.size(); ++i) {
+        ids.tensor().mutable_data<int64_t>()[i] = tokens[i];
+        positions.tensor().mutable_data<int64_t>()[i] = first + static_cast<int64_t>(i);
+      }
+      const Value inputs[] = {ids, positions};
+      for (const float f : Execute(m, "forward", inputs)) all.push_back(f);
+    };
+    feed({seed, 2, 3, 5, 7}, 0);
+    for (int64_t position = 5; position < 40; ++position) feed({position * seed % 48}, position);
+    return all;
+  };
+  Floats alone[2], together[2];
+  for (const int64_t i : {0, 1}) {
+    Module own = module->Share();
+    alone[i] = converse(own, 11 + i);
+  }
+  EXPECT_NE(alone[0], alone[1]);
+  {
+    std::vector<std::thread> threads;
+    for (const int64_t i : {0, 1}) {
+      threads.emplace_back([&, i] {
+        Module own = module->Share();
+        together[i] = converse(own, 11 + i);
+      });
+    }
+    for (std::thread& t : threads) t.join();
+  }
+  for (const int64_t i : {0, 1}) EXPECT_EQ(alone[i], together[i]);
 }
 
 }  // namespace

@@ -60,8 +60,8 @@ def run(*command: object) -> str:
     return done.stdout
 
 
-def section_bytes(target: Target, image: Path) -> dict[str, int]:
-    lines = run(target.binutils + "size", "-A", image).splitlines()
+def section_bytes(binutils: str, image: Path) -> dict[str, int]:
+    lines = run(binutils + "size", "-A", image).splitlines()
     return {m[1]: int(m[2]) for line in lines if (m := re.match(r"(\.\S+)\s+(\d+)", line))}
 
 
@@ -82,14 +82,22 @@ def forbidden_symbols(target: Target) -> list[str]:
     return found
 
 
-def check(target: Target) -> list[str]:
-    """Prints the target's figures; returns what is wrong with them."""
+def programs(target: Target) -> list[dict[str, int]]:
+    """Builds what is measured; the sections of the empty program, and of the one that loads and runs."""
     run("cmake", "--preset", target.preset)
     run("cmake", "--build", target.build, "--target", "core", "ops", "size_empty", "size_load_and_run")
-    empty, program = (
-        section_bytes(target, target.build / "tools" / "size" / f"size_{name}")
-        for name in ("empty", "load_and_run")
-    )
+    folder = target.build / "tools" / "size"
+    return [section_bytes(target.binutils, folder / f"size_{name}") for name in ("empty", "load_and_run")]
+
+
+def load_and_run_bytes(target: Target) -> int:
+    empty, program = programs(target)
+    return code_bytes(program) - code_bytes(empty)
+
+
+def check(target: Target) -> list[str]:
+    """Prints the target's figures; returns what is wrong with them."""
+    empty, program = programs(target)
     used = code_bytes(program) - code_bytes(empty)
     print(f"load and run, {target.name:<28}{used:>7} of {target.budget}", flush=True)
     problems = forbidden_symbols(target)
@@ -105,7 +113,7 @@ def main() -> None:
     problems = [problem for target in TARGETS for problem in check(target)]
     run("tools/test_bare_metal.sh")
     cortex = TARGETS[-1]
-    image = code_bytes(section_bytes(cortex, ROOT / "build" / "bare_metal" / "image"))
+    image = code_bytes(section_bytes(cortex.binutils, ROOT / "build" / "bare_metal" / "image"))
     print(f"examples/bare_metal, all of it, {cortex.name:<10}{image:>7}")
     if problems:
         sys.exit("\n".join(problems))

@@ -37,6 +37,7 @@ class StepChecker {
   StepChecker(const fb::Plan& source, Plan* plan) : source_(source), plan_(*plan) {}
 
   Error Check(const fb::Step& step) {
+    CHECK_PLAN(step.operation() != nullptr);  // FlatBuffers lets a kind stand without its table
     switch (step.operation_type()) {
       case fb::Operation_Embed:
         return CheckEmbed(*step.operation_as_Embed());
@@ -209,6 +210,8 @@ Error LoadMatrices(const PlanSource& source, const fb::Plan& plan, PackedMatrix*
 Error LoadVectors(const PlanSource& source, const fb::Plan& plan, const float** out,
                   Span<const uint8_t>* bytes) {
   if (SizeOf(plan.vectors()) == 0) return kOk;
+  // The verifier looks where the vector begins, not at what its structs need.
+  CHECK_PLAN(reinterpret_cast<uintptr_t>(plan.vectors()->Data()) % alignof(fb::Vector) == 0);
   NamedBytes data;
   RL_RETURN_IF_ERROR(source.data.Find(ViewOrEmpty(plan.vectors_key()), &data));
   CHECK_PLAN(reinterpret_cast<uintptr_t>(data.bytes.data()) % alignof(float) == 0);

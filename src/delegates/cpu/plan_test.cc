@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <cstring>
 #include <functional>
 #include <iterator>
@@ -94,8 +95,12 @@ class CpuPlan : public testing::Test {
     fb::FinishPlanBuffer(builder, fb::Plan::Pack(builder, &plan));
     payload_.assign((builder.GetSize() + 15) / 16 * 2, 0);
     std::memcpy(payload_.data(), builder.GetBufferPointer(), builder.GetSize());
+    return LoadPayload(builder.GetSize());
+  }
+
+  Error LoadPayload(size_t size) {
     PlanSource source{};
-    source.payload = {reinterpret_cast<const uint8_t*>(payload_.data()), builder.GetSize()};
+    source.payload = {reinterpret_cast<const uint8_t*>(payload_.data()), size};
     source.arguments = 3;
     source.threads = 1;
     source.data = DataMap(this, [](const void* self, std::string_view key, NamedBytes* out) {
@@ -121,6 +126,7 @@ class CpuPlan : public testing::Test {
     std::vector<uint64_t> scratch(info.scratch_bytes / 8 + 8);
     Context context;
     context.scratch = Arena(scratch.data(), scratch.size() * 8);
+    context.cancel = &cancel_;
     constexpr size_t kFloats = kernels::BlockPositions(kPositions) * kWidth;
     std::vector<float> keys(kFloats), values(kFloats);
     void* const state[] = {keys.data(), values.data()};
@@ -154,6 +160,7 @@ class CpuPlan : public testing::Test {
   void* output_ = results_;
   int32_t token_sizes_[1] = {3}, position_sizes_[1] = {3}, out_sizes_[3] = {1, 3, kWidth};
   bool read_only_ = false;
+  std::atomic<bool> cancel_{false};
 };
 
 TEST_F(CpuPlan, Runs) {
@@ -211,6 +218,38 @@ TEST_F(CpuPlan, RefusesWhatWouldBeReadBeyondItsEnd) {
   ASSERT_TRUE(Load(MakePlan()).ok());
   for (size_t i = 0; i < std::size(changes); ++i) EXPECT_FALSE(LoadChanged(changes[i]).ok()) << i;
   EXPECT_EQ(LoadChanged([](fb::PlanT* p) { p->version = 2; }).reason, Reason::kDelegateVersion);
+}
+
+TEST_F(CpuPlan, RefusesStepsWithoutTheirOperation) {
+  ASSERT_TRUE(Load(MakePlan()).ok());
+  const fb::Step& step = *fb::GetPlan(payload_.data())->steps()->Get(0);
+  const auto& table = reinterpret_cast<const flatbuffers::Table&>(step);
+  const uint16_t nowhere = 0;
+  std::memcpy(const_cast<uint8_t*>(table.GetVTable()) + fb::Step::VT_OPERATION, &nowhere,
+              sizeof nowhere);
+  EXPECT_EQ(LoadPayload(payload_.size() * 8).reason, Reason::kDelegatePayload);
+}
+
+TEST_F(CpuPlan, RefusesStructsThatLieAskew) {
+  ASSERT_TRUE(Load(MakePlan()).ok());
+  const size_t size = payload_.size() * 8;
+  payload_.resize(payload_.size() + 4);  // a vector of one, four bytes off, at the end
+  auto* const bytes = reinterpret_cast<uint8_t*>(payload_.data());
+  const uint32_t one = 1;
+  const fb::Vector vector(0, kPositions * kWidth / 2);
+  std::memcpy(bytes + size, &one, sizeof one);
+  std::memcpy(bytes + size + 4, &vector, sizeof vector);
+  const auto& plan = reinterpret_cast<const flatbuffers::Table&>(*fb::GetPlan(bytes));
+  uint8_t* const field = const_cast<uint8_t*>(plan.GetAddressOf(fb::Plan::VT_VECTORS));
+  const auto offset = static_cast<uint32_t>(bytes + size - field);
+  std::memcpy(field, &offset, sizeof offset);
+  EXPECT_EQ(LoadPayload(payload_.size() * 8).reason, Reason::kDelegatePayload);
+}
+
+TEST_F(CpuPlan, StopsBetweenSteps) {
+  ASSERT_TRUE(Load(MakePlan()).ok());
+  cancel_ = true;
+  EXPECT_EQ(Run().reason, Reason::kCancelFlag);
 }
 
 TEST_F(CpuPlan, RefusesArgumentsThatDoNotFit) {

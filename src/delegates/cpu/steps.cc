@@ -21,7 +21,10 @@ Error Call::Run() {
     std::fill_n(sequence_of_row_ + s.first, s.rows, static_cast<uint32_t>(i));
     RL_RETURN_IF_ERROR(CheckArguments(&s));
   }
-  for (const fb::Step* step : *source_.steps()) RL_RETURN_IF_ERROR(RunStep(*step));
+  for (const fb::Step* step : *source_.steps()) {
+    RL_RETURN_IF_ERROR(context_.CheckBudget());  // loops on one thread do not look
+    RL_RETURN_IF_ERROR(RunStep(*step));
+  }
   return kOk;
 }
 
@@ -74,7 +77,7 @@ Error Call::RunStep(const fb::Step& step) {
       const bool single = IsSingle(*s.input());
       for (size_t i = 0; i < sequences_.size(); ++i) {
         const size_t last = single ? i : sequences_[i].first + sequences_[i].rows - 1;
-        std::memcpy(out.row(i), in.row(last), s.size() * sizeof(float));
+        std::memmove(out.row(i), in.row(last), s.size() * sizeof(float));  // buffers may overlap
       }
       return kOk;
     }

@@ -24,7 +24,7 @@ class PlanWriter {
   explicit PlanWriter(const DecoderShape& s) : s_(s) {}
 
   fb::PlanT Write() {
-    plan_.version = 1;
+    plan_.version = 2;
     plan_.max_rows = s_.max_rows;
     plan_.position_argument = 1;
     Argument(s_.embeddings ? fb::ArgumentKind_ROWS_IN : fb::ArgumentKind_TOKENS,
@@ -201,6 +201,7 @@ size_t BytesOf(const fb::MatrixT& m) {
   kernels::PackedMatrix w;
   w.format = static_cast<kernels::PackedFormat>(m.format);
   w.has_minimum = m.has_minimum;
+  w.scale = static_cast<kernels::ScaleType>(m.scale);
   w.n = m.outputs;
   w.k = m.inputs;
   w.group = m.group;

@@ -31,6 +31,13 @@ struct TileArgs {
   QuantizedRows rows;
 };
 
+// Scales, or minimums, of a group.
+RUSHLIGHT_INLINE F32x16 LoadScales(ScaleType type, const uint8_t* p) {
+  if (type == ScaleType::kBF16) return Load(reinterpret_cast<const BFloat16*>(p));
+  if (type == ScaleType::kF16) return Load(reinterpret_cast<const Float16*>(p));
+  return Load(reinterpret_cast<const float*>(p));
+}
+
 // The dot products of a line.
 template <PackedFormat kFormat, int kRows, int kPanels>
 RUSHLIGHT_INLINE void DotLine(const TileArgs& c, size_t stride, const uint8_t* codes,
@@ -70,6 +77,7 @@ __attribute__((noinline)) void Tile(const TileArgs& c, float* out /*[kRows, kBlo
   const size_t header_bytes = HeaderLines(c.weight) * kLineBytes;
   const size_t group_lines = DivideUp(c.weight.group, kInputs);
   size_t lines_left = DivideUp(c.weight.k, kInputs);
+  const bool from_zero = kFormat == PackedFormat::kU4 && c.weight.has_minimum;
   const int8_t* a = c.rows.values;
   const uint8_t* header = c.panels;
   const uint8_t* codes = c.panels;
@@ -85,12 +93,12 @@ __attribute__((noinline)) void Tile(const TileArgs& c, float* out /*[kRows, kBlo
       header = codes;
       codes += header_bytes;
     } else {
-      header += kLineBytes / 2;
+      header += kPanelOutputs * ScaleBytes(c.weight);
     }
     I32x16 dot[kRows][kPanels];
     RUSHLIGHT_UNROLL
     for (int r = 0; r < kRows; ++r) {
-      const int32_t row_sum = c.rows.sums[r * c.groups + group];
+      const int32_t row_sum = from_zero ? 0 : c.rows.sums[r * c.groups + group];
       RUSHLIGHT_UNROLL
       for (int p = 0; p < kPanels; ++p) {
         dot[r][p] = kFormat == PackedFormat::kU4 ? StartNibbles(row_sum) : StartBytes(row_sum);
@@ -112,7 +120,7 @@ __attribute__((noinline)) void Tile(const TileArgs& c, float* out /*[kRows, kBlo
     }
     RUSHLIGHT_UNROLL
     for (int p = 0; p < kPanels; ++p) {
-      const F32x16 scale = Load(reinterpret_cast<const BFloat16*>(header + p * c.panel_bytes));
+      const F32x16 scale = LoadScales(c.weight.scale, header + p * c.panel_bytes);
       RUSHLIGHT_UNROLL
       for (int r = 0; r < kRows; ++r) {
         const F32x16 row_scale = Set(c.rows.scales[r * c.groups + group]);
@@ -123,7 +131,7 @@ __attribute__((noinline)) void Tile(const TileArgs& c, float* out /*[kRows, kBlo
       RUSHLIGHT_UNROLL
       for (int p = 0; p < kPanels; ++p) {
         const F32x16 minimum =
-            Load(reinterpret_cast<const BFloat16*>(header + kLineBytes + p * c.panel_bytes));
+            LoadScales(c.weight.scale, header + MinimumDistance(c.weight) + p * c.panel_bytes);
         RUSHLIGHT_UNROLL
         for (int r = 0; r < kRows; ++r) {
           const size_t at = r * c.groups + group;

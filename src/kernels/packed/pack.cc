@@ -5,6 +5,8 @@
 
 #include <cstring>
 
+#include "rushlight/half.h"
+
 namespace rushlight::kernels {
 
 namespace {
@@ -24,23 +26,57 @@ Place CodePlace(const PackedMatrix& w, size_t row, size_t input) {
   return {line + row % kPanelOutputs * 4 + in_line % 4, in_line < 4 ? 0u : 4u};
 }
 
-// Where in the panels the scale of (row, group) is; the minimum is a line behind it.
+// Where in the panels the scale of (row, group) is; the minimum is MinimumDistance() behind it.
 size_t ScalePlace(const PackedMatrix& w, size_t row, size_t group) {
   return row / kPanelOutputs * PanelBytes(w) + ScaleOffset(w, group) +
-         row % kPanelOutputs * sizeof(BFloat16);
+         row % kPanelOutputs * ScaleBytes(w);
+}
+
+// What is taken from a code's bits.
+int ZeroPoint(const PackedMatrix& w) {
+  if (w.format == PackedFormat::kU8) return 128;
+  return w.has_minimum ? 0 : 8;
 }
 
 int8_t LoadCode(const PackedMatrix& w, size_t row, size_t input) {
   const Place place = CodePlace(w, row, input);
   const int byte = w.panels[place.byte];
-  return static_cast<int8_t>(w.format == PackedFormat::kU4 ? (byte >> place.shift & 15) - 8
-                                                           : byte - 128);
+  return static_cast<int8_t>((w.format == PackedFormat::kU4 ? byte >> place.shift & 15 : byte) -
+                             ZeroPoint(w));
 }
 
-BFloat16 LoadScale(const PackedMatrix& w, size_t place) {
-  BFloat16 scale;
-  std::memcpy(&scale, w.panels + place, sizeof scale);
-  return scale;
+template <class T>
+float LoadAs(const uint8_t* p) {
+  T scale;
+  std::memcpy(&scale, p, sizeof scale);
+  return static_cast<float>(scale);
+}
+float LoadScale(const PackedMatrix& w, size_t place) {
+  const uint8_t* p = w.panels + place;
+  switch (w.scale) {
+    case ScaleType::kF16:
+      return LoadAs<Float16>(p);
+    case ScaleType::kF32:
+      return LoadAs<float>(p);
+    default:
+      return LoadAs<BFloat16>(p);
+  }
+}
+
+template <class T>
+void StoreAs(float scale, uint8_t* p) {
+  const T stored(scale);
+  std::memcpy(p, &stored, sizeof stored);
+}
+void StoreScale(const PackedMatrix& w, float scale, uint8_t* p) {
+  switch (w.scale) {
+    case ScaleType::kF16:
+      return StoreAs<Float16>(scale, p);
+    case ScaleType::kF32:
+      return StoreAs<float>(scale, p);
+    default:
+      return StoreAs<BFloat16>(scale, p);
+  }
 }
 
 size_t FloatBytes(PackedFormat format) { return format == PackedFormat::kF32 ? 4 : 2; }
@@ -55,7 +91,7 @@ size_t FloatPlace(const PackedMatrix& w, size_t row, size_t input) {
 // Lines of codes whose values are all zero, and empty headers.
 void Clear(const PackedMatrix& w, uint8_t* panels) {
   const size_t pair_lines = HeaderLines(w) + 2 * LinesPerGroup(w);
-  const uint8_t zero = w.format == PackedFormat::kU4 ? 0x88 : 0x80;
+  const auto zero = static_cast<uint8_t>(ZeroPoint(w) * (w.format == PackedFormat::kU4 ? 17 : 1));
   for (size_t panel = 0; panel < PanelCount(w); ++panel) {
     for (size_t line = 0; line < PanelLines(w); ++line) {
       std::memset(panels, line % pair_lines < HeaderLines(w) ? 0 : zero, kLineBytes);
@@ -66,27 +102,37 @@ void Clear(const PackedMatrix& w, uint8_t* panels) {
 
 }  // namespace
 
+float RoundScale(ScaleType type, float scale) {
+  switch (type) {
+    case ScaleType::kF16:
+      return Float16(scale);
+    case ScaleType::kF32:
+      return scale;
+    default:
+      return BFloat16(scale);
+  }
+}
+
 void PackIntegers(const PackedMatrix& w, const ConstIntegerRows& rows, uint8_t* panels) {
   Clear(w, panels);
   const size_t groups = GroupCount(w);
+  const int zero_point = ZeroPoint(w);
   for (size_t row = 0; row < w.n; ++row) {
     for (size_t input = 0; input < w.k; ++input) {
       const Place place = CodePlace(w, row, input);
-      // Adding the zero point to a signed number turns over its highest bit.
-      const auto code = static_cast<uint8_t>(rows.codes[row * w.k + input]);
+      const auto code = static_cast<uint8_t>(rows.codes[row * w.k + input] + zero_point);
       if (w.format == PackedFormat::kU4) {
         panels[place.byte] = static_cast<uint8_t>((panels[place.byte] & (0xf0 >> place.shift)) |
-                                                  ((code ^ 8) & 15) << place.shift);
+                                                  (code & 15) << place.shift);
       } else {
-        panels[place.byte] = code ^ 128;
+        panels[place.byte] = code;
       }
     }
     for (size_t group = 0; group < groups; ++group) {
-      const size_t place = ScalePlace(w, row, group);
-      std::memcpy(panels + place, &rows.scales[row * groups + group], sizeof(BFloat16));
+      uint8_t* const to = panels + ScalePlace(w, row, group);
+      StoreScale(w, rows.scales[row * groups + group], to);
       if (w.has_minimum) {
-        std::memcpy(panels + place + kLineBytes, &rows.minimums[row * groups + group],
-                    sizeof(BFloat16));
+        StoreScale(w, rows.minimums[row * groups + group], to + MinimumDistance(w));
       }
     }
   }
@@ -102,7 +148,7 @@ void UnpackIntegers(const PackedMatrix& w, const MutableIntegerRows& rows) {
       const size_t place = ScalePlace(w, row, group);
       rows.scales[row * groups + group] = LoadScale(w, place);
       if (w.has_minimum) {
-        rows.minimums[row * groups + group] = LoadScale(w, place + kLineBytes);
+        rows.minimums[row * groups + group] = LoadScale(w, place + MinimumDistance(w));
       }
     }
   }
@@ -133,8 +179,8 @@ void DequantizeRow(const PackedMatrix& w, size_t row, float* values) {
   for (size_t input = 0; input < w.k; ++input) {
     if (IsInteger(w.format)) {
       const size_t place = ScalePlace(w, row, input / w.group);
-      const float minimum = w.has_minimum ? LoadScale(w, place + kLineBytes) : 0.0f;
-      values[input] = LoadScale(w, place) * LoadCode(w, row, input) + minimum;
+      values[input] = LoadScale(w, place) * LoadCode(w, row, input);
+      if (w.has_minimum) values[input] += LoadScale(w, place + MinimumDistance(w));
     } else if (w.format == PackedFormat::kF32) {
       std::memcpy(&values[input], w.panels + FloatPlace(w, row, input), sizeof(float));
     } else {

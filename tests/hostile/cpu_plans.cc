@@ -105,6 +105,8 @@ class PlanWriter {
     matrix->outputs = outputs;
     matrix->inputs = inputs;
     matrix->group = s_.group;
+    matrix->scale = s_.scale;
+    matrix->has_minimum = s_.minimums;
     plan_.matrices.push_back(std::move(matrix));
     return static_cast<uint32_t>(plan_.matrices.size() - 1);
   }

@@ -48,6 +48,8 @@ def write(path, body, some, architecture="llama"):
     for name, n in rows.items():
         kind = some if name == "attn_v" else body
         writer.add_tensor(f"blk.0.{name}.weight", blocks(rng, kind, n, WIDTH), raw_dtype=kind)
+        if architecture == "qwen2" and name in ("attn_q", "attn_k", "attn_v"):
+            writer.add_tensor(f"blk.0.{name}.bias", np.zeros(n, np.float32))
     writer.add_tensor("token_embd.weight", blocks(rng, some, VOCABULARY, WIDTH), raw_dtype=some)
     for name in ("blk.0.attn_norm", "blk.0.ffn_norm", "output_norm"):
         writer.add_tensor(f"{name}.weight", np.ones(WIDTH, np.float32))

@@ -217,6 +217,10 @@ TEST_F(CpuPlan, RefusesWhatWouldBeReadBeyondItsEnd) {
   };
   ASSERT_TRUE(Load(MakePlan()).ok());
   for (size_t i = 0; i < std::size(changes); ++i) EXPECT_FALSE(LoadChanged(changes[i]).ok()) << i;
+  EXPECT_EQ(LoadChanged([](fb::PlanT* p) {
+              p->matrices[0]->scale = static_cast<fb::ScaleType>(fb::ScaleType_MAX + 1);
+            }).reason,
+            Reason::kDelegatePayload);
   EXPECT_EQ(LoadChanged([](fb::PlanT* p) { p->version = 1; }).reason, Reason::kDelegateVersion);
 }
 

@@ -77,7 +77,7 @@ __attribute__((noinline)) void Tile(const TileArgs& c, float* out /*[kRows, kBlo
   const size_t header_bytes = HeaderLines(c.weight) * kLineBytes;
   const size_t group_lines = DivideUp(c.weight.group, kInputs);
   size_t lines_left = DivideUp(c.weight.k, kInputs);
-  const bool from_zero = kFormat == PackedFormat::kU4 && c.weight.has_minimum;
+  const size_t scale_bytes = kPanelOutputs * ScaleBytes(c.weight);
   const int8_t* a = c.rows.values;
   const uint8_t* header = c.panels;
   const uint8_t* codes = c.panels;
@@ -93,12 +93,12 @@ __attribute__((noinline)) void Tile(const TileArgs& c, float* out /*[kRows, kBlo
       header = codes;
       codes += header_bytes;
     } else {
-      header += kPanelOutputs * ScaleBytes(c.weight);
+      header += scale_bytes;
     }
     I32x16 dot[kRows][kPanels];
     RUSHLIGHT_UNROLL
     for (int r = 0; r < kRows; ++r) {
-      const int32_t row_sum = from_zero ? 0 : c.rows.sums[r * c.groups + group];
+      const int32_t row_sum = c.rows.sums[r * c.groups + group];
       RUSHLIGHT_UNROLL
       for (int p = 0; p < kPanels; ++p) {
         dot[r][p] = kFormat == PackedFormat::kU4 ? StartNibbles(row_sum) : StartBytes(row_sum);
@@ -118,15 +118,6 @@ __attribute__((noinline)) void Tile(const TileArgs& c, float* out /*[kRows, kBlo
     for (; codes < end; codes += kLineBytes, a += kInputs) {
       DotLine<kFormat>(c, stride, codes, a, dot);
     }
-    RUSHLIGHT_UNROLL
-    for (int p = 0; p < kPanels; ++p) {
-      const F32x16 scale = LoadScales(c.weight.scale, header + p * c.panel_bytes);
-      RUSHLIGHT_UNROLL
-      for (int r = 0; r < kRows; ++r) {
-        const F32x16 row_scale = Set(c.rows.scales[r * c.groups + group]);
-        sum[r][p] = MulAdd(ToFloat(dot[r][p]), scale * row_scale, sum[r][p]);
-      }
-    }
     if (c.weight.has_minimum) {
       RUSHLIGHT_UNROLL
       for (int p = 0; p < kPanels; ++p) {
@@ -135,9 +126,21 @@ __attribute__((noinline)) void Tile(const TileArgs& c, float* out /*[kRows, kBlo
         RUSHLIGHT_UNROLL
         for (int r = 0; r < kRows; ++r) {
           const size_t at = r * c.groups + group;
+          if (kFormat == PackedFormat::kU4) {  // codes count from 0
+            dot[r][p] = dot[r][p] + SetInteger(8 * c.rows.sums[at]);
+          }
           const float total = c.rows.scales[at] * static_cast<float>(c.rows.sums[at]);
           sum[r][p] = MulAdd(minimum, Set(total), sum[r][p]);
         }
+      }
+    }
+    RUSHLIGHT_UNROLL
+    for (int p = 0; p < kPanels; ++p) {
+      const F32x16 scale = LoadScales(c.weight.scale, header + p * c.panel_bytes);
+      RUSHLIGHT_UNROLL
+      for (int r = 0; r < kRows; ++r) {
+        const F32x16 row_scale = Set(c.rows.scales[r * c.groups + group]);
+        sum[r][p] = MulAdd(ToFloat(dot[r][p]), scale * row_scale, sum[r][p]);
       }
     }
   }

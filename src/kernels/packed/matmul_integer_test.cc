@@ -109,12 +109,12 @@ struct Case {
         dot += codes[output * w.k + i] * values[row * QuantizedStride(w.k) + i];
       }
       const float row_scale = row_scales[row * groups + g];
-      const float scale = scales[output * groups + g] * row_scale;
-      sum = std::fma(static_cast<float>(dot), scale, sum);
       if (w.has_minimum) {
         const float total = row_scale * static_cast<float>(sums[row * groups + g]);
         sum = std::fma(minimums[output * groups + g], total, sum);
       }
+      const float scale = scales[output * groups + g] * row_scale;
+      sum = std::fma(static_cast<float>(dot), scale, sum);
     }
     return sum;
   }

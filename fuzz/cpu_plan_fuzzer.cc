@@ -22,7 +22,11 @@ namespace rushlight {
 std::vector<std::string> fuzz::Seeds() {
   using namespace fb::cpu;
   std::vector<hostile::DecoderShape> shapes(5);
+  shapes[0].scale = ScaleType_F16;
+  shapes[0].minimums = true;
   shapes[1].weights = MatrixFormat_U8;
+  shapes[1].scale = ScaleType_F32;
+  shapes[1].group = 16;
   shapes[1].rope = RopeKind_INTERLEAVED;
   shapes[1].gated = false;
   shapes[2].weights = MatrixFormat_BF16;

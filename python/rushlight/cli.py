@@ -124,7 +124,7 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument(
         "--quantize",
         choices=["int4", "int8", "bf16", "fp16"],
-        help="how weights are stored; float32 otherwise",
+        help="how weights are stored (float32); what a GGUF has in as many bits or fewer stays as it is",
     )
     export.add_argument(
         "--group", type=int, metavar="N", help="inputs that share a scale (32); 0: all of a row"

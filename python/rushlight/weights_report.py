@@ -37,7 +37,8 @@ def report(weights: Iterable[StoredWeights]) -> list[str]:
     lines = [f"{'error of weights':{width}}   {_percent(error_of(weights))}   {_size(weights)}"]
     for layer, parts in layers.items():
         worst = max(parts, key=lambda w: w.error)
-        detail = f", most in {_short(worst, layer)} {_percent(worst.error)}" if len(parts) > 1 else ""
+        detail = f", most in {_short(worst, layer)} {_percent(worst.error)}"
+        detail = detail if len(parts) > 1 and worst.error > 0 else ""
         formats = ", ".join(dict.fromkeys(w.format for w in parts))
         lines.append(f"{layer:{width}}   {_percent(error_of(parts))}   {formats}{detail}")
     return lines

@@ -7,20 +7,23 @@
 #include <cmath>
 #include <cstring>
 
+#include "rushlight/half.h"
 #include "src/core/no_throw.h"
-#include "src/kernels/packed/pack.h"
 
 namespace rushlight::compiler {
 namespace {
 
 using kernels::PackedFormat;
 using kernels::PackedMatrix;
+using kernels::ScaleType;
 
 struct Range {
-  float low, high;  // codes
+  float low, high;
 };
-
-float Round(float scale) { return BFloat16(scale); }
+Range CodesOf(const PackedMatrix& w) {
+  if (w.format == PackedFormat::kU8) return {-128, 127};
+  return w.has_minimum ? Range{0, 15} : Range{-8, 7};
+}
 
 // Codes of a group for a scale, as floats, and their squared error.
 float Quantize(const float* x, size_t n, float scale, Range range, float* codes) {
@@ -45,13 +48,12 @@ float BestScale(const float* x, const float* codes, size_t n) {
     product += x[i] * codes[i];
     square += codes[i] * codes[i];
   }
-  return square > 0 ? Round(product / square) : 0;
+  return square > 0 ? product / square : 0;
 }
 
 // One group.  `codes` and `trial`: [n].  Returns the scale.
-float QuantizeGroup(const float* x, size_t n, PackedFormat format, float* codes, float* trial) {
-  const bool four = format == PackedFormat::kU4;
-  const Range range = four ? Range{-8, 7} : Range{-128, 127};
+float QuantizeGroup(const float* x, size_t n, const PackedMatrix& w, float* codes, float* trial) {
+  const Range range = CodesOf(w);
   float low = 0, high = 0;
   for (size_t i = 0; i < n; ++i) {
     low = std::min(low, x[i]);
@@ -59,7 +61,7 @@ float QuantizeGroup(const float* x, size_t n, PackedFormat format, float* codes,
   }
   float best_error = INFINITY, best = 0;
   const auto attempt = [&](float scale) {
-    scale = Round(scale);
+    scale = kernels::RoundScale(w.scale, scale);
     if (!(std::fabs(scale) >= 0x1p-100f) || !std::isfinite(scale)) return;
     const float error = Quantize(x, n, scale, range, trial);
     if (error < best_error) {
@@ -72,7 +74,7 @@ float QuantizeGroup(const float* x, size_t n, PackedFormat format, float* codes,
   const float extreme = -low > high ? low : high;
   const float full = extreme / range.low;
   attempt(full);
-  if (four) {
+  if (w.format == PackedFormat::kU4) {
     for (int i = 0; i < 10; ++i) attempt(full * (0.75f + 0.04f * static_cast<float>(i)));
     attempt(extreme / range.high);
     attempt(-extreme / range.high);
@@ -88,15 +90,15 @@ struct Line {
 };
 
 // One group with a minimum: codes between the extremes, then lines fitted to the codes.
-Line QuantizeGroupToLine(const float* x, size_t n, PackedFormat format, float* codes, float* trial,
-                         float* shifted) {
-  const Range range = format == PackedFormat::kU4 ? Range{-8, 7} : Range{-128, 127};
+Line QuantizeGroupToLine(const float* x, size_t n, const PackedMatrix& w, float* codes,
+                         float* trial, float* shifted) {
+  const Range range = CodesOf(w);
   const float low = *std::min_element(x, x + n), high = *std::max_element(x, x + n);
   float best_error = INFINITY;
   Line best{0, 0};
   const auto attempt = [&](float scale, float minimum) {
-    scale = Round(scale);
-    minimum = Round(minimum);
+    scale = kernels::RoundScale(w.scale, scale);
+    minimum = kernels::RoundScale(w.scale, minimum);
     if (!(std::fabs(scale) >= 0x1p-100f) || !std::isfinite(scale) || !std::isfinite(minimum))
       return;
     for (size_t i = 0; i < n; ++i) shifted[i] = x[i] - minimum;
@@ -114,7 +116,7 @@ Line QuantizeGroupToLine(const float* x, size_t n, PackedFormat format, float* c
   }
   if (best_error == INFINITY) {  // all equal
     std::fill_n(codes, n, 0.0f);
-    return {0, Round(low)};
+    return {0, kernels::RoundScale(w.scale, low)};
   }
   for (int i = 0; i < 3; ++i) {
     double sum_x = 0, sum_c = 0, sum_cc = 0, sum_cx = 0;
@@ -141,8 +143,8 @@ Result<PackedWeights> PackAsIntegers(const PackedMatrix& w, const float* rows) {
   out.panels.resize(kernels::PackedBytes(w));
   const size_t groups = kernels::GroupCount(w);
   std::vector<int8_t> codes(kRowsAtOnce * w.k);
-  std::vector<BFloat16> scales(kRowsAtOnce * groups);
-  std::vector<BFloat16> minimums(w.has_minimum ? scales.size() : 0);
+  std::vector<float> scales(kRowsAtOnce * groups);
+  std::vector<float> minimums(w.has_minimum ? scales.size() : 0);
   std::vector<float> best(w.group), trial(w.group), shifted(w.group);
   for (size_t first = 0; first < w.n; first += kRowsAtOnce) {
     PackedMatrix part = w;
@@ -153,12 +155,12 @@ Result<PackedWeights> PackAsIntegers(const PackedMatrix& w, const float* rows) {
         const float* x = rows + (first + r) * w.k + begin;
         Line line{0, 0};
         if (w.has_minimum) {
-          line = QuantizeGroupToLine(x, n, w.format, best.data(), trial.data(), shifted.data());
-          minimums[r * groups + g] = BFloat16(line.minimum);
+          line = QuantizeGroupToLine(x, n, w, best.data(), trial.data(), shifted.data());
+          minimums[r * groups + g] = line.minimum;
         } else {
-          line.scale = QuantizeGroup(x, n, w.format, best.data(), trial.data());
+          line.scale = QuantizeGroup(x, n, w, best.data(), trial.data());
         }
-        scales[r * groups + g] = BFloat16(line.scale);
+        scales[r * groups + g] = line.scale;
         for (size_t i = 0; i < n; ++i) {
           codes[r * w.k + begin + i] = static_cast<int8_t>(best[i]);
           const double d = x[i] - (double{best[i]} * double{line.scale} + double{line.minimum});
@@ -172,6 +174,13 @@ Result<PackedWeights> PackAsIntegers(const PackedMatrix& w, const float* rows) {
                           out.panels.data() + first / kernels::kPanelOutputs * PanelBytes(w));
   }
   return out;
+}
+
+// Whether none is rounded when it is stored, or not a number.
+bool AreExact(ScaleType type, const float* scales, size_t count) {
+  return std::all_of(scales, scales + count, [type](float s) {
+    return std::isfinite(s) && kernels::RoundScale(type, s) == s;
+  });
 }
 
 template <class T>
@@ -211,6 +220,24 @@ Result<PackedWeights> PackWeights(const PackedMatrix& w, const float* rows) {
       default:
         return PackAsIntegers(w, rows);
     }
+  });
+}
+
+Result<std::vector<uint8_t>> PackExactly(const PackedMatrix& w,
+                                         const kernels::ConstIntegerRows& rows) {
+  RL_CHECK(kernels::PackedBytes(w) > 0 && kernels::IsInteger(w.format), Reason::kOptionInvalid);
+  const Range range = CodesOf(w);
+  const size_t count = w.n * kernels::GroupCount(w);
+  RL_CHECK(std::all_of(rows.codes, rows.codes + w.n * w.k,
+                       [&](int8_t c) { return c >= range.low && c <= range.high; }),
+           Reason::kOptionInvalid);
+  RL_CHECK(AreExact(w.scale, rows.scales, count) &&
+               (!w.has_minimum || AreExact(w.scale, rows.minimums, count)),
+           Reason::kOptionInvalid);
+  return NoThrow([&]() -> Result<std::vector<uint8_t>> {
+    std::vector<uint8_t> panels(kernels::PackedBytes(w));
+    kernels::PackIntegers(w, rows, panels.data());
+    return panels;
   });
 }
 

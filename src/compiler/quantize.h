@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "rushlight/error.h"
-#include "src/kernels/packed/layout.h"
+#include "src/kernels/packed/pack.h"
 
 namespace rushlight::compiler {
 
@@ -22,5 +22,11 @@ struct PackedWeights {
 // its extremes ask for, with the smallest squared error; likewise the minimum, where there is one.
 // Errors: kOptionInvalid where there is no such matrix, or a weight that is not finite.
 Result<PackedWeights> PackWeights(const kernels::PackedMatrix& w, const float* rows);
+
+// Packs integers as they are: what comes back is equal.  Errors: kOptionInvalid where there is no
+// such matrix, a code that its format does not have, or a scale or minimum that is not finite or
+// would be rounded.
+Result<std::vector<uint8_t>> PackExactly(const kernels::PackedMatrix& w,
+                                         const kernels::ConstIntegerRows& rows);
 
 }  // namespace rushlight::compiler

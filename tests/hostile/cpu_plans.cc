@@ -24,7 +24,7 @@ class PlanWriter {
   explicit PlanWriter(const DecoderShape& s) : s_(s) {}
 
   fb::PlanT Write() {
-    plan_.version = 1;
+    plan_.version = 2;
     plan_.max_rows = s_.max_rows;
     plan_.position_argument = 1;
     Argument(s_.embeddings ? fb::ArgumentKind_ROWS_IN : fb::ArgumentKind_TOKENS,
@@ -105,6 +105,8 @@ class PlanWriter {
     matrix->outputs = outputs;
     matrix->inputs = inputs;
     matrix->group = s_.group;
+    matrix->scale = s_.scale;
+    matrix->has_minimum = s_.minimums;
     plan_.matrices.push_back(std::move(matrix));
     return static_cast<uint32_t>(plan_.matrices.size() - 1);
   }
@@ -201,6 +203,7 @@ size_t BytesOf(const fb::MatrixT& m) {
   kernels::PackedMatrix w;
   w.format = static_cast<kernels::PackedFormat>(m.format);
   w.has_minimum = m.has_minimum;
+  w.scale = static_cast<kernels::ScaleType>(m.scale);
   w.n = m.outputs;
   w.k = m.inputs;
   w.group = m.group;

@@ -27,6 +27,8 @@ struct DecoderShape {
   uint32_t positions = 40;
   fb::cpu::MatrixFormat weights = fb::cpu::MatrixFormat_U4;
   uint32_t group = 32;
+  fb::cpu::ScaleType scale = fb::cpu::ScaleType_BF16;
+  bool minimums = false;
   fb::cpu::CacheType cache = fb::cpu::CacheType_BF16;
   fb::cpu::NormKind norm = fb::cpu::NormKind_RMS;
   fb::cpu::RopeKind rope = fb::cpu::RopeKind_HALVES;

@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 
 from rushlight import _native
+from rushlight.delegates.cpu.weights import IntegerForm, IntegerRows, keep_integers
 from rushlight.transformers.gguf_tokenizer import gguf_assets
 from rushlight.transformers.text_generation import TextAssets
 
@@ -110,22 +111,44 @@ def _build(file, metadata, architecture: str, dtype: torch.dtype) -> torch.nn.Mo
     config = _configuration(file, metadata, architecture)
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(config, dtype=dtype)
-    state = {}
+    state, sources = {}, {}
     for name, _, _ in file.tensors:
-        tensor = torch.from_numpy(file.dequantize(name))
         target = _translate(name)
-        if architecture == "llama" and ("q_proj" in target or "k_proj" in target):
-            heads = config.num_attention_heads if "q_proj" in target else config.num_key_value_heads
-            tensor = _unpermute(tensor, heads)
-        state[target] = tensor.to(dtype)
+        rearrange = _rows_of(target, architecture, config)
+        state[target] = rearrange(torch.from_numpy(file.dequantize(name))).to(dtype)
+        sources[target] = name, rearrange
     model.load_state_dict(state, strict=False, assign=True)
     model.tie_weights()
+    for target, parameter in model.named_parameters():
+        if target in sources:
+            _keep_integers(parameter, file, *sources[target])
     _fill_buffers(model, config)
     missing = [n for n, p in model.named_parameters() if p.is_meta]
     if missing:
         raise ValueError(f"the file lacks {missing[0]} ({len(missing)} tensors in all)")
     model.generation_config = GenerationConfig.from_model_config(config)
     return model.eval()
+
+
+def _keep_integers(parameter: torch.nn.Parameter, file, name: str, rearrange) -> None:
+    form = file.integer_form(name)
+    if form is None:
+        return
+
+    def read() -> IntegerRows:
+        parts = (None if part is None else torch.from_numpy(part) for part in file.integers(name))
+        return IntegerRows(*parts).rearranged(rearrange)
+
+    keep_integers(parameter, IntegerForm(*form), read)
+
+
+def _rows_of(target: str, architecture: str, config):
+    """What turns a tensor's rows into those of Transformers."""
+    if architecture == "llama" and "q_proj" in target:
+        return lambda rows: _unpermute(rows, config.num_attention_heads)
+    if architecture == "llama" and "k_proj" in target:
+        return lambda rows: _unpermute(rows, config.num_key_value_heads)
+    return lambda rows: rows
 
 
 def _unpermute(weight: torch.Tensor, heads: int) -> torch.Tensor:

@@ -3,6 +3,7 @@
 
 // Plans of the CPU delegate (format/cpu_plan.fbs) and its packed weights.
 
+#include <nanobind/ndarray.h>
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
@@ -48,13 +49,23 @@ struct CpuPlanWriter {
   }
 };
 
-kernels::PackedMatrix Describe(int format, size_t n, size_t k, size_t group, bool minimum) {
+// Numbers as PyTorch and NumPy give them.
+template <class T>
+using Matrix = nb::ndarray<const T, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
+
+nb::bytes ToBytes(const std::vector<uint8_t>& bytes) {
+  return nb::bytes(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+}
+
+kernels::PackedMatrix Describe(int format, size_t n, size_t k, size_t group, bool minimum,
+                               int scale = 0) {
   kernels::PackedMatrix w;
   w.format = static_cast<kernels::PackedFormat>(format);
   w.n = n;
   w.k = k;
   w.group = group;
   w.has_minimum = minimum;
+  w.scale = static_cast<kernels::ScaleType>(scale);
   return w;
 }
 
@@ -74,19 +85,43 @@ void BindCpuPlan(nb::module_& m) {
         const double error = packed->squared_magnitude > 0
                                  ? std::sqrt(packed->squared_error / packed->squared_magnitude)
                                  : 0.0;
-        return std::pair(
-            nb::bytes(reinterpret_cast<const char*>(packed->panels.data()), packed->panels.size()),
-            error);
+        return std::pair(ToBytes(packed->panels), error);
       },
       nb::arg("address"), nb::arg("n"), nb::arg("k"), nb::arg("format"), nb::arg("group"),
       nb::arg("minimum"));
+
+  // The panels of codes [n, k] with scales, and perhaps minimums, [n, groups], as they are.
+  m.def(
+      "pack_integers",
+      [](const Matrix<int8_t>& codes, const Matrix<float>& scales,
+         const std::optional<Matrix<float>>& minimums, int format, size_t group, int scale) {
+        const kernels::PackedMatrix w =
+            Describe(format, codes.shape(0), codes.shape(1), group, minimums.has_value(), scale);
+        const size_t groups = kernels::IsValid(w) ? kernels::GroupCount(w) : 0;
+        const auto fits = [&](const Matrix<float>& m) {
+          return m.shape(0) == w.n && m.shape(1) == groups;
+        };
+        if (!fits(scales) || (minimums.has_value() && !fits(*minimums))) {
+          throw nb::value_error("scales or minimums of another size than the codes ask for");
+        }
+        const kernels::ConstIntegerRows rows = {codes.data(), scales.data(),
+                                                w.has_minimum ? minimums->data() : nullptr};
+        Result<std::vector<uint8_t>> panels = [&] {
+          const nb::gil_scoped_release release;
+          return compiler::PackExactly(w, rows);
+        }();
+        if (!panels.ok()) Raise(panels.error());
+        return ToBytes(*panels);
+      },
+      nb::arg("codes"), nb::arg("scales"), nb::arg("minimums").none(), nb::arg("format"),
+      nb::arg("group"), nb::arg("scale"));
 
   nb::class_<CpuPlanWriter>(m, "CpuPlanWriter")
       .def("__init__",
            [](CpuPlanWriter* self, uint32_t max_rows, uint32_t row_argument,
               int32_t position_argument) {
              new (self) CpuPlanWriter();
-             self->plan.version = 1;
+             self->plan.version = 2;
              self->plan.max_rows = max_rows;
              self->plan.row_argument = row_argument;
              self->plan.position_argument = position_argument;
@@ -113,7 +148,7 @@ void BindCpuPlan(nb::module_& m) {
            })
       .def("add_matrix",
            [](CpuPlanWriter& self, const std::string& key, int format, uint32_t n, uint32_t k,
-              uint32_t group, bool minimum) {
+              uint32_t group, bool minimum, int scale) {
              auto matrix = std::make_unique<fbc::MatrixT>();
              matrix->key = key;
              matrix->format = static_cast<fbc::MatrixFormat>(format);
@@ -121,6 +156,7 @@ void BindCpuPlan(nb::module_& m) {
              matrix->inputs = k;
              matrix->group = group;
              matrix->has_minimum = minimum;
+             matrix->scale = static_cast<fbc::ScaleType>(scale);
              self.plan.matrices.push_back(std::move(matrix));
              return Last(self.plan.matrices.size());
            })

@@ -1,7 +1,7 @@
 // Copyright (c) The Rushlight authors.
 // SPDX-License-Identifier: BSD-3-Clause
 
-// GGUF files: metadata as a dict, tensors as float32 arrays.
+// GGUF files: metadata as a dict, tensors as float32 arrays, or as the integers that they are.
 
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/string.h>
@@ -77,6 +77,12 @@ std::vector<size_t> Shape(const GgufTensor& t) {
   return shape;
 }
 
+template <class T>
+nb::ndarray<nb::numpy, T> ToArray(std::unique_ptr<T[]> values, const std::vector<size_t>& shape) {
+  const nb::capsule owner(values.get(), [](void* p) noexcept { delete[] static_cast<T*>(p); });
+  return nb::ndarray<nb::numpy, T>(values.release(), shape.size(), shape.data(), owner);
+}
+
 class File {
  public:
   explicit File(const std::string& path) : file_(Open(path)) {
@@ -92,22 +98,58 @@ class File {
   nb::list tensors() const { return tensors_; }
 
   nb::ndarray<nb::numpy, float> Dequantized(const std::string& name) const {
-    const GgufTensor* t = file_.FindTensor(name);
-    if (t == nullptr) throw nb::key_error(name.c_str());
-    auto values = std::unique_ptr<float[]>(new float[t->numel]);
+    const GgufTensor& t = Find(name);
+    auto values = std::unique_ptr<float[]>(new float[t.numel]);
     Error error;
     {
       nb::gil_scoped_release release;
-      error = Dequantize(*t, 0, {values.get(), static_cast<size_t>(t->numel)});
+      error = Dequantize(t, 0, {values.get(), static_cast<size_t>(t.numel)});
     }
     if (!error.ok()) Raise(error);
-    const std::vector<size_t> shape = Shape(*t);
-    const nb::capsule owner(values.get(),
-                            [](void* p) noexcept { delete[] static_cast<float*>(p); });
-    return nb::ndarray<nb::numpy, float>(values.release(), shape.size(), shape.data(), owner);
+    return ToArray(std::move(values), Shape(t));
+  }
+
+  // (format, group, type of scale, whether there are minimums), or none.
+  nb::object IntegerForm(const std::string& name) const {
+    const GgufTensor& t = Find(name);
+    if (t.rank != 2 || t.type->integers == nullptr) return nb::none();
+    const GgmlIntegers& form = *t.type->integers;
+    constexpr const char* kScales[] = {"bfloat16", "float16", "float32"};
+    return nb::make_tuple(form.format == kernels::PackedFormat::kU4 ? "int4" : "int8", form.group,
+                          kScales[static_cast<int>(form.scale)], form.has_minimum);
+  }
+
+  // Codes [n, k], scales [n, groups], and minimums or none.  Requires: IntegerForm(name).
+  nb::tuple Integers(const std::string& name) const {
+    const GgufTensor& t = Find(name);
+    if (t.rank != 2 || t.type->integers == nullptr) {
+      throw nb::value_error("the tensor is no matrix of integers with scales");
+    }
+    const GgmlIntegers& form = *t.type->integers;
+    const std::vector<size_t> shape = Shape(t);
+    const std::vector<size_t> groups = {shape[0], shape[1] / form.group};
+    auto codes = std::unique_ptr<int8_t[]>(new int8_t[t.numel]);
+    auto scales = std::unique_ptr<float[]>(new float[groups[0] * groups[1]]);
+    auto minimums =
+        std::unique_ptr<float[]>(form.has_minimum ? new float[groups[0] * groups[1]] : nullptr);
+    {
+      nb::gil_scoped_release release;
+      form.read(t.bytes.data(), static_cast<size_t>(t.numel / t.type->elements), codes.get(),
+                scales.get(), minimums.get());
+    }
+    nb::object lowest = nb::none();
+    if (form.has_minimum) lowest = nb::cast(ToArray(std::move(minimums), groups));
+    return nb::make_tuple(ToArray(std::move(codes), shape), ToArray(std::move(scales), groups),
+                          lowest);
   }
 
  private:
+  const GgufTensor& Find(const std::string& name) const {
+    const GgufTensor* t = file_.FindTensor(name);
+    if (t == nullptr) throw nb::key_error(name.c_str());
+    return *t;
+  }
+
   static GgufFile Open(const std::string& path) {
     Result<GgufFile> file = GgufFile::Open(path);
     if (!file.ok()) Raise(file.error());
@@ -128,7 +170,14 @@ void BindGguf(nb::module_& m) {
       .def_prop_ro("tensors", &File::tensors,
                    "[(name, shape, type)]; shapes are in PyTorch's order")
       .def("dequantize", &File::Dequantized, "name"_a,
-           "A tensor as a float32 array.  Other threads run meanwhile.");
+           "A tensor as a float32 array.  Other threads run meanwhile.")
+      .def(
+          "integer_form", &File::IntegerForm, "name"_a,
+          "(format, group, type of scale, whether there are minimums) of a matrix of integers with "
+          "scales; none for others")
+      .def("integers", &File::Integers, "name"_a,
+           "Such a matrix: codes int8 [n, k], scales float32 [n, groups], minimums or none: "
+           "scale * code + minimum is what dequantize gives, bit for bit");
 }
 
 }  // namespace rushlight::python

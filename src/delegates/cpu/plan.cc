@@ -15,13 +15,15 @@ namespace fb = rushlight::fb::cpu;
 using kernels::PackedFormat;
 using kernels::PackedMatrix;
 
-constexpr uint32_t kVersion = 1;
+constexpr uint32_t kVersion = 2;
 // Sizes of rows, matrices and caches; products of two of them and a few bytes fit 64 bits.
 constexpr uint64_t kMaxSize = uint64_t{1} << 28;
 constexpr uint64_t kMaxBytes = SIZE_MAX < uint64_t{1} << 46 ? SIZE_MAX / 4 : uint64_t{1} << 46;
 
 static_assert(static_cast<int>(fb::MatrixFormat_U4) == static_cast<int>(PackedFormat::kU4) &&
               static_cast<int>(fb::MatrixFormat_BF16) == static_cast<int>(PackedFormat::kBF16));
+static_assert(static_cast<int>(fb::ScaleType_F16) == static_cast<int>(kernels::ScaleType::kF16) &&
+              static_cast<int>(fb::ScaleType_F32) == static_cast<int>(kernels::ScaleType::kF32));
 static_assert(static_cast<int>(fb::Activation_GELU_TANH) ==
               static_cast<int>(kernels::Activation::kGeluTanh));
 static_assert(static_cast<int>(fb::RopeKind_INTERLEAVED) ==
@@ -192,9 +194,11 @@ Error LoadMatrices(const PlanSource& source, const fb::Plan& plan, PackedMatrix*
   for (uint32_t i = 0; i < SizeOf(plan.matrices()); ++i) {
     const fb::Matrix& m = *plan.matrices()->Get(i);
     PackedMatrix& w = out[i];
-    CHECK_PLAN(m.format() <= fb::MatrixFormat_MAX && InSize(m.outputs()) && InSize(m.inputs()));
+    CHECK_PLAN(m.format() <= fb::MatrixFormat_MAX && m.scale() <= fb::ScaleType_MAX);
+    CHECK_PLAN(InSize(m.outputs()) && InSize(m.inputs()));
     w.format = static_cast<PackedFormat>(m.format());
     w.has_minimum = m.has_minimum();
+    w.scale = static_cast<kernels::ScaleType>(m.scale());
     w.n = m.outputs();
     w.k = m.inputs();
     w.group = m.group();

@@ -47,7 +47,7 @@ std::unique_ptr<fb::ArgumentT> Argument(fb::ArgumentKind kind, uint32_t width,
 // (tokens [S], positions [S]) -> embedding, turned, attended [1, S, 16]
 fb::PlanT MakePlan() {
   fb::PlanT plan;
-  plan.version = 1;
+  plan.version = 2;
   plan.max_rows = kMaxRows;
   plan.position_argument = 1;
   plan.vectors_key = "vectors";
@@ -217,7 +217,11 @@ TEST_F(CpuPlan, RefusesWhatWouldBeReadBeyondItsEnd) {
   };
   ASSERT_TRUE(Load(MakePlan()).ok());
   for (size_t i = 0; i < std::size(changes); ++i) EXPECT_FALSE(LoadChanged(changes[i]).ok()) << i;
-  EXPECT_EQ(LoadChanged([](fb::PlanT* p) { p->version = 2; }).reason, Reason::kDelegateVersion);
+  EXPECT_EQ(LoadChanged([](fb::PlanT* p) {
+              p->matrices[0]->scale = static_cast<fb::ScaleType>(fb::ScaleType_MAX + 1);
+            }).reason,
+            Reason::kDelegatePayload);
+  EXPECT_EQ(LoadChanged([](fb::PlanT* p) { p->version = 1; }).reason, Reason::kDelegateVersion);
 }
 
 TEST_F(CpuPlan, RefusesStepsWithoutTheirOperation) {

@@ -8,12 +8,13 @@
 //   bf16, f16   16 outputs x 2 inputs, the two of an output side by side
 //   u8          16 outputs x 4 inputs: value = scale * (code - 128) + minimum
 //   u4          16 outputs x 8 inputs: byte 4 * output + i holds input i in its low nibble and
-//               input i + 4 in its high one: value = scale * (code - 8) + minimum
+//               input i + 4 in its high one: value = scale * (code - 8), or, with minimums,
+//               scale * code + minimum
 //
 // The inputs of an integer matrix are cut into groups, each with a scale for every output.  Two
-// groups share a header: a line with 16 bf16 scales for either, then, if there are minimums, a line
-// with those; behind it the lines of the first group, then of the second.  Where the number of
-// groups is odd the second half of the last header is unused.
+// groups share a header: a line with 16 scales for either (two lines, if scales are f32), then, if
+// there are minimums, as much with those; behind it the lines of the first group, then of the
+// second.  Where the number of groups is odd the second half of the last header is unused.
 //
 // What pads n and k has the value zero.
 #pragma once
@@ -24,6 +25,8 @@
 namespace rushlight::kernels {
 
 enum class PackedFormat : uint8_t { kF32, kBF16, kF16, kU8, kU4 };
+// Of scales and minimums.
+enum class ScaleType : uint8_t { kBF16, kF16, kF32 };
 
 inline constexpr size_t kPanelOutputs = 16;
 inline constexpr size_t kLineBytes = 64;
@@ -35,7 +38,8 @@ inline constexpr size_t kMaxGroup = size_t{1} << 17;
 // Owns nothing.
 struct PackedMatrix {
   PackedFormat format = PackedFormat::kF32;
-  bool has_minimum = false;         // integers only
+  bool has_minimum = false;  // integers only
+  ScaleType scale = ScaleType::kBF16;
   size_t n = 0;                     // outputs
   size_t k = 0;                     // inputs
   size_t group = 0;                 // inputs of a group, k for the whole row; unused for floats
@@ -70,17 +74,26 @@ constexpr size_t GroupCount(const PackedMatrix& w) {
 constexpr size_t LinesPerGroup(const PackedMatrix& w) {
   return DivideUp(w.group, InputsPerLine(w.format));
 }
-constexpr size_t HeaderLines(const PackedMatrix& w) { return w.has_minimum ? 2 : 1; }
+constexpr size_t ScaleBytes(const PackedMatrix& w) { return w.scale == ScaleType::kF32 ? 4 : 2; }
+// Lines with the scales of two groups; as many hold their minimums.
+constexpr size_t ScaleLines(const PackedMatrix& w) {
+  return 2 * kPanelOutputs * ScaleBytes(w) / kLineBytes;
+}
+constexpr size_t HeaderLines(const PackedMatrix& w) {
+  return ScaleLines(w) * (w.has_minimum ? 2 : 1);
+}
 constexpr size_t PanelLines(const PackedMatrix& w) {
   return DivideUp(w.k, InputsPerLine(w.format)) + DivideUp(GroupCount(w), 2) * HeaderLines(w);
 }
 constexpr size_t PanelBytes(const PackedMatrix& w) { return PanelLines(w) * kLineBytes; }
 
-// Where in a panel a group's header begins: its 16 scales.  Its minimums lie a line behind them.
+// Where in a panel a group's header begins: its 16 scales.
 constexpr size_t ScaleOffset(const PackedMatrix& w, size_t group) {
   return group / 2 * (HeaderLines(w) + 2 * LinesPerGroup(w)) * kLineBytes +
-         group % 2 * (kLineBytes / 2);
+         group % 2 * kPanelOutputs * ScaleBytes(w);
 }
+// How far behind a group's scales its minimums lie.
+constexpr size_t MinimumDistance(const PackedMatrix& w) { return ScaleLines(w) * kLineBytes; }
 // Where in a panel a group's first line of codes is.
 constexpr size_t CodesOffset(const PackedMatrix& w, size_t group) {
   return (group / 2 * (HeaderLines(w) + 2 * LinesPerGroup(w)) + HeaderLines(w) +
@@ -91,7 +104,8 @@ constexpr size_t CodesOffset(const PackedMatrix& w, size_t group) {
 // Whether there can be such a matrix: for numbers that come from a file.  Says nothing about
 // panels.
 constexpr bool IsValid(const PackedMatrix& w) {
-  if (w.format > PackedFormat::kU4 || w.n == 0 || w.k == 0) return false;
+  if (w.format > PackedFormat::kU4 || w.scale > ScaleType::kF32) return false;
+  if (w.n == 0 || w.k == 0) return false;
   if (!IsInteger(w.format)) return !w.has_minimum && w.k <= SIZE_MAX / kLineBytes;
   if (w.group == 0 || w.group > w.k || w.group > kMaxGroup) return false;
   if (w.group != w.k && w.group % kGroupUnit != 0) return false;

@@ -9,13 +9,14 @@ namespace rushlight::kernels {
 namespace {
 
 constexpr PackedMatrix Matrix(PackedFormat format, size_t n, size_t k, size_t group = 0,
-                              bool has_minimum = false) {
+                              bool has_minimum = false, ScaleType scale = ScaleType::kBF16) {
   PackedMatrix w;
   w.format = format;
   w.n = n;
   w.k = k;
   w.group = group;
   w.has_minimum = has_minimum;
+  w.scale = scale;
   return w;
 }
 
@@ -36,6 +37,12 @@ constexpr PackedMatrix kOdd = Matrix(PackedFormat::kU8, 16, 36, 16, true);
 static_assert(GroupCount(kOdd) == 3 && PackedBytes(kOdd) == 13 * 64);
 static_assert(ScaleOffset(kOdd, 2) == 10 * 64 && CodesOffset(kOdd, 2) == 12 * 64);
 
+// Scales of 32 bits: a line for each group, and one for its minimums.
+constexpr PackedMatrix kWide = Matrix(PackedFormat::kU8, 16, 48, 16, true, ScaleType::kF32);
+static_assert(ScaleOffset(kWide, 1) == 64 && MinimumDistance(kWide) == 128);
+static_assert(CodesOffset(kWide, 1) == 8 * 64 && ScaleOffset(kWide, 2) == 12 * 64);
+static_assert(CodesOffset(kWide, 2) == 16 * 64 && PackedBytes(kWide) == 20 * 64);
+
 // A scale for the whole row, which need not be a multiple of anything.
 constexpr PackedMatrix kRow = Matrix(PackedFormat::kU4, 33, 19, 19);
 static_assert(GroupCount(kRow) == 1 && PackedBytes(kRow) == 3 * (1 + 3) * 64);
@@ -45,6 +52,7 @@ TEST(Layout, RefusesWhatCannotBe) {
   EXPECT_EQ(PackedBytes(Matrix(PackedFormat::kF32, 4, 0)), 0u);
   EXPECT_EQ(PackedBytes(Matrix(PackedFormat::kF32, 4, 4, 0, true)), 0u);
   EXPECT_EQ(PackedBytes(Matrix(static_cast<PackedFormat>(5), 4, 4)), 0u);
+  EXPECT_EQ(PackedBytes(Matrix(PackedFormat::kU4, 4, 4, 4, false, static_cast<ScaleType>(3))), 0u);
   EXPECT_EQ(PackedBytes(Matrix(PackedFormat::kU4, 16, 64, 0)), 0u);
   EXPECT_EQ(PackedBytes(Matrix(PackedFormat::kU4, 16, 64, 24)), 0u);
   EXPECT_EQ(PackedBytes(Matrix(PackedFormat::kU4, 16, 64, 128)), 0u);

@@ -11,6 +11,7 @@
 #include <random>
 #include <vector>
 
+#include "rushlight/half.h"
 #include "src/kernels/packed/pack.h"
 #include "src/kernels/vector/kernel_test.h"
 

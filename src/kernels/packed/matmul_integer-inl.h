@@ -31,6 +31,13 @@ struct TileArgs {
   QuantizedRows rows;
 };
 
+// Scales, or minimums, of a group.
+RUSHLIGHT_INLINE F32x16 LoadScales(ScaleType type, const uint8_t* p) {
+  if (type == ScaleType::kBF16) return Load(reinterpret_cast<const BFloat16*>(p));
+  if (type == ScaleType::kF16) return Load(reinterpret_cast<const Float16*>(p));
+  return Load(reinterpret_cast<const float*>(p));
+}
+
 // The dot products of a line.
 template <PackedFormat kFormat, int kRows, int kPanels>
 RUSHLIGHT_INLINE void DotLine(const TileArgs& c, size_t stride, const uint8_t* codes,
@@ -70,6 +77,7 @@ __attribute__((noinline)) void Tile(const TileArgs& c, float* out /*[kRows, kBlo
   const size_t header_bytes = HeaderLines(c.weight) * kLineBytes;
   const size_t group_lines = DivideUp(c.weight.group, kInputs);
   size_t lines_left = DivideUp(c.weight.k, kInputs);
+  const size_t scale_bytes = kPanelOutputs * ScaleBytes(c.weight);
   const int8_t* a = c.rows.values;
   const uint8_t* header = c.panels;
   const uint8_t* codes = c.panels;
@@ -85,7 +93,7 @@ __attribute__((noinline)) void Tile(const TileArgs& c, float* out /*[kRows, kBlo
       header = codes;
       codes += header_bytes;
     } else {
-      header += kLineBytes / 2;
+      header += scale_bytes;
     }
     I32x16 dot[kRows][kPanels];
     RUSHLIGHT_UNROLL
@@ -110,26 +118,29 @@ __attribute__((noinline)) void Tile(const TileArgs& c, float* out /*[kRows, kBlo
     for (; codes < end; codes += kLineBytes, a += kInputs) {
       DotLine<kFormat>(c, stride, codes, a, dot);
     }
-    RUSHLIGHT_UNROLL
-    for (int p = 0; p < kPanels; ++p) {
-      const F32x16 scale = Load(reinterpret_cast<const BFloat16*>(header + p * c.panel_bytes));
-      RUSHLIGHT_UNROLL
-      for (int r = 0; r < kRows; ++r) {
-        const F32x16 row_scale = Set(c.rows.scales[r * c.groups + group]);
-        sum[r][p] = MulAdd(ToFloat(dot[r][p]), scale * row_scale, sum[r][p]);
-      }
-    }
     if (c.weight.has_minimum) {
       RUSHLIGHT_UNROLL
       for (int p = 0; p < kPanels; ++p) {
         const F32x16 minimum =
-            Load(reinterpret_cast<const BFloat16*>(header + kLineBytes + p * c.panel_bytes));
+            LoadScales(c.weight.scale, header + MinimumDistance(c.weight) + p * c.panel_bytes);
         RUSHLIGHT_UNROLL
         for (int r = 0; r < kRows; ++r) {
           const size_t at = r * c.groups + group;
+          if (kFormat == PackedFormat::kU4) {  // codes count from 0
+            dot[r][p] = dot[r][p] + SetInteger(8 * c.rows.sums[at]);
+          }
           const float total = c.rows.scales[at] * static_cast<float>(c.rows.sums[at]);
           sum[r][p] = MulAdd(minimum, Set(total), sum[r][p]);
         }
+      }
+    }
+    RUSHLIGHT_UNROLL
+    for (int p = 0; p < kPanels; ++p) {
+      const F32x16 scale = LoadScales(c.weight.scale, header + p * c.panel_bytes);
+      RUSHLIGHT_UNROLL
+      for (int r = 0; r < kRows; ++r) {
+        const F32x16 row_scale = Set(c.rows.scales[r * c.groups + group]);
+        sum[r][p] = MulAdd(ToFloat(dot[r][p]), scale * row_scale, sum[r][p]);
       }
     }
   }

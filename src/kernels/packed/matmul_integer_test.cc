@@ -25,7 +25,7 @@ struct Case {
   size_t m = 0;
   size_t groups = 0;
   std::vector<int8_t> codes;
-  std::vector<BFloat16> scales, minimums;
+  std::vector<float> scales, minimums;
   std::vector<uint8_t> storage;  // of the panels
   std::vector<int8_t> values;
   std::vector<float> row_scales;
@@ -35,24 +35,26 @@ struct Case {
   size_t columns = 0;
 
   Case(std::mt19937* random, PackedFormat format, size_t n, size_t k, size_t group,
-       bool has_minimum, size_t rows, bool extreme = false) {
+       bool has_minimum, size_t rows, ScaleType scale = ScaleType::kBF16, bool extreme = false) {
     w.format = format;
     w.n = n;
     w.k = k;
     w.group = group;
     w.has_minimum = has_minimum;
+    w.scale = scale;
     m = rows;
     columns = n;
     groups = GroupCount(w);
     const int bound = format == PackedFormat::kU4 ? 8 : 128;
-    std::uniform_int_distribution<int> code(-bound, bound - 1), value(-127, 127);
+    const int lowest = format == PackedFormat::kU4 && has_minimum ? 0 : -bound;
+    std::uniform_int_distribution<int> code(lowest, lowest + 2 * bound - 1), value(-127, 127);
     std::normal_distribution<float> normal;
     for (size_t i = 0; i < n * k; ++i) {
-      codes.push_back(static_cast<int8_t>(extreme ? -bound : code(*random)));
+      codes.push_back(static_cast<int8_t>(extreme ? lowest : code(*random)));
     }
     for (size_t i = 0; i < n * groups; ++i) {
-      scales.push_back(BFloat16(normal(*random) / 64));
-      minimums.push_back(BFloat16(normal(*random) / 16));
+      scales.push_back(RoundScale(scale, normal(*random) / 64));
+      minimums.push_back(RoundScale(scale, normal(*random) / 16));
     }
     storage.resize(PackedBytes(w) + kLineBytes);
     const auto address = reinterpret_cast<uintptr_t>(storage.data());
@@ -107,12 +109,12 @@ struct Case {
         dot += codes[output * w.k + i] * values[row * QuantizedStride(w.k) + i];
       }
       const float row_scale = row_scales[row * groups + g];
-      const float scale = static_cast<float>(scales[output * groups + g]) * row_scale;
-      sum = std::fma(static_cast<float>(dot), scale, sum);
       if (w.has_minimum) {
         const float total = row_scale * static_cast<float>(sums[row * groups + g]);
-        sum = std::fma(static_cast<float>(minimums[output * groups + g]), total, sum);
+        sum = std::fma(minimums[output * groups + g], total, sum);
       }
+      const float scale = scales[output * groups + g] * row_scale;
+      sum = std::fma(static_cast<float>(dot), scale, sum);
     }
     return sum;
   }
@@ -120,7 +122,8 @@ struct Case {
   std::string Name() const {
     return (w.format == PackedFormat::kU4 ? "u4 " : "u8 ") + std::to_string(w.n) + "x" +
            std::to_string(w.k) + " groups of " + std::to_string(w.group) +
-           (w.has_minimum ? " with minimums, m " : ", m ") + std::to_string(m);
+           (w.has_minimum ? " with minimums" : "") + ", scales " +
+           std::to_string(static_cast<int>(w.scale)) + ", m " + std::to_string(m);
   }
 };
 
@@ -137,7 +140,8 @@ std::vector<Case> RandomCases(std::mt19937* random, size_t count) {
     const size_t group = groups[below(5)];
     if (group > k) continue;
     const PackedFormat format = below(2) == 0 ? PackedFormat::kU4 : PackedFormat::kU8;
-    cases.emplace_back(random, format, 1 + below(100), k, group, below(2) == 0, 1 + below(16));
+    cases.emplace_back(random, format, 1 + below(100), k, group, below(2) == 0, 1 + below(16),
+                       static_cast<ScaleType>(below(3)));
   }
   return cases;
 }
@@ -159,7 +163,7 @@ TEST(IntegerMatmul, AgreesWithAPlainLoop) {
 TEST(IntegerMatmul, NothingSaturates) {
   std::mt19937 random(2);
   for (const PackedFormat format : {PackedFormat::kU4, PackedFormat::kU8}) {
-    const Case c(&random, format, 16, kMaxGroup, kMaxGroup, false, 2, true);
+    const Case c(&random, format, 16, kMaxGroup, kMaxGroup, false, 2, ScaleType::kF32, true);
     for (const Isa isa : RunnableIsas()) {
       const std::vector<float> out = c.Run(isa);
       for (size_t i = 0; i < out.size(); ++i) {

@@ -5,42 +5,87 @@
 
 #include <cstring>
 
+#include "rushlight/half.h"
+
 namespace rushlight::kernels {
 
 namespace {
 
-// Where in the panels the code of (row, input) is.
+// Where in the panels the codes of (row, group) begin.
+size_t CodesPlace(const PackedMatrix& w, size_t row, size_t group) {
+  return row / kPanelOutputs * PanelBytes(w) + CodesOffset(w, group) + row % kPanelOutputs * 4;
+}
+
+// Where the code of a group's input is, from there.
 struct Place {
   size_t byte;
   unsigned shift;  // of a nibble
 };
-Place CodePlace(const PackedMatrix& w, size_t row, size_t input) {
-  const size_t group = input / w.group;
-  const size_t in_group = input % w.group;
-  const size_t per_line = InputsPerLine(w.format);
-  const size_t in_line = in_group % per_line;
-  const size_t line = row / kPanelOutputs * PanelBytes(w) + CodesOffset(w, group) +
-                      in_group / per_line * kLineBytes;
-  return {line + row % kPanelOutputs * 4 + in_line % 4, in_line < 4 ? 0u : 4u};
+Place InGroup(PackedFormat format, size_t i) {
+  if (format == PackedFormat::kU8) return {i / 4 * kLineBytes + i % 4, 0};
+  return {i / 8 * kLineBytes + i % 4, i % 8 < 4 ? 0u : 4u};
 }
 
-// Where in the panels the scale of (row, group) is; the minimum is a line behind it.
+// Where in the panels the scale of (row, group) is; the minimum is MinimumDistance() behind it.
 size_t ScalePlace(const PackedMatrix& w, size_t row, size_t group) {
   return row / kPanelOutputs * PanelBytes(w) + ScaleOffset(w, group) +
-         row % kPanelOutputs * sizeof(BFloat16);
+         row % kPanelOutputs * ScaleBytes(w);
 }
 
-int8_t LoadCode(const PackedMatrix& w, size_t row, size_t input) {
-  const Place place = CodePlace(w, row, input);
-  const int byte = w.panels[place.byte];
-  return static_cast<int8_t>(w.format == PackedFormat::kU4 ? (byte >> place.shift & 15) - 8
-                                                           : byte - 128);
+// What is taken from a code's bits.
+int ZeroPoint(const PackedMatrix& w) {
+  if (w.format == PackedFormat::kU8) return 128;
+  return w.has_minimum ? 0 : 8;
 }
 
-BFloat16 LoadScale(const PackedMatrix& w, size_t place) {
-  BFloat16 scale;
-  std::memcpy(&scale, w.panels + place, sizeof scale);
-  return scale;
+// The codes of (row, group), of `n` inputs, each given to f(input of the group, code).
+template <class F>
+void ForCodes(const PackedMatrix& w, size_t row, size_t group, size_t n, F f) {
+  const uint8_t* codes = w.panels + CodesPlace(w, row, group);
+  const int mask = w.format == PackedFormat::kU4 ? 15 : 255, zero_point = ZeroPoint(w);
+  for (size_t i = 0; i < n; ++i) {
+    const Place place = InGroup(w.format, i);
+    f(i, (codes[place.byte] >> place.shift & mask) - zero_point);
+  }
+}
+
+size_t InputsOfGroup(const PackedMatrix& w, size_t group) {
+  const size_t left = w.k - group * w.group;
+  return left < w.group ? left : w.group;
+}
+
+template <class T>
+float LoadAs(const uint8_t* p) {
+  T scale;
+  std::memcpy(&scale, p, sizeof scale);
+  return static_cast<float>(scale);
+}
+float LoadScale(const PackedMatrix& w, size_t place) {
+  const uint8_t* p = w.panels + place;
+  switch (w.scale) {
+    case ScaleType::kF16:
+      return LoadAs<Float16>(p);
+    case ScaleType::kF32:
+      return LoadAs<float>(p);
+    default:
+      return LoadAs<BFloat16>(p);
+  }
+}
+
+template <class T>
+void StoreAs(float scale, uint8_t* p) {
+  const T stored(scale);
+  std::memcpy(p, &stored, sizeof stored);
+}
+void StoreScale(const PackedMatrix& w, float scale, uint8_t* p) {
+  switch (w.scale) {
+    case ScaleType::kF16:
+      return StoreAs<Float16>(scale, p);
+    case ScaleType::kF32:
+      return StoreAs<float>(scale, p);
+    default:
+      return StoreAs<BFloat16>(scale, p);
+  }
 }
 
 size_t FloatBytes(PackedFormat format) { return format == PackedFormat::kF32 ? 4 : 2; }
@@ -55,7 +100,7 @@ size_t FloatPlace(const PackedMatrix& w, size_t row, size_t input) {
 // Lines of codes whose values are all zero, and empty headers.
 void Clear(const PackedMatrix& w, uint8_t* panels) {
   const size_t pair_lines = HeaderLines(w) + 2 * LinesPerGroup(w);
-  const uint8_t zero = w.format == PackedFormat::kU4 ? 0x88 : 0x80;
+  const auto zero = static_cast<uint8_t>(ZeroPoint(w) * (w.format == PackedFormat::kU4 ? 17 : 1));
   for (size_t panel = 0; panel < PanelCount(w); ++panel) {
     for (size_t line = 0; line < PanelLines(w); ++line) {
       std::memset(panels, line % pair_lines < HeaderLines(w) ? 0 : zero, kLineBytes);
@@ -66,27 +111,38 @@ void Clear(const PackedMatrix& w, uint8_t* panels) {
 
 }  // namespace
 
+float RoundScale(ScaleType type, float scale) {
+  switch (type) {
+    case ScaleType::kF16:
+      return Float16(scale);
+    case ScaleType::kF32:
+      return scale;
+    default:
+      return BFloat16(scale);
+  }
+}
+
 void PackIntegers(const PackedMatrix& w, const ConstIntegerRows& rows, uint8_t* panels) {
   Clear(w, panels);
   const size_t groups = GroupCount(w);
+  const int zero_point = ZeroPoint(w);
   for (size_t row = 0; row < w.n; ++row) {
-    for (size_t input = 0; input < w.k; ++input) {
-      const Place place = CodePlace(w, row, input);
-      // Adding the zero point to a signed number turns over its highest bit.
-      const auto code = static_cast<uint8_t>(rows.codes[row * w.k + input]);
-      if (w.format == PackedFormat::kU4) {
-        panels[place.byte] = static_cast<uint8_t>((panels[place.byte] & (0xf0 >> place.shift)) |
-                                                  ((code ^ 8) & 15) << place.shift);
-      } else {
-        panels[place.byte] = code ^ 128;
-      }
-    }
     for (size_t group = 0; group < groups; ++group) {
-      const size_t place = ScalePlace(w, row, group);
-      std::memcpy(panels + place, &rows.scales[row * groups + group], sizeof(BFloat16));
+      const int8_t* codes = rows.codes + row * w.k + group * w.group;
+      uint8_t* const to = panels + CodesPlace(w, row, group);
+      for (size_t i = 0; i < InputsOfGroup(w, group); ++i) {
+        const Place place = InGroup(w.format, i);
+        uint8_t& byte = to[place.byte];
+        const auto code = static_cast<uint8_t>(codes[i] + zero_point);
+        byte =
+            w.format == PackedFormat::kU8
+                ? code
+                : static_cast<uint8_t>((byte & 0xf0 >> place.shift) | (code & 15) << place.shift);
+      }
+      uint8_t* const header = panels + ScalePlace(w, row, group);
+      StoreScale(w, rows.scales[row * groups + group], header);
       if (w.has_minimum) {
-        std::memcpy(panels + place + kLineBytes, &rows.minimums[row * groups + group],
-                    sizeof(BFloat16));
+        StoreScale(w, rows.minimums[row * groups + group], header + MinimumDistance(w));
       }
     }
   }
@@ -95,14 +151,14 @@ void PackIntegers(const PackedMatrix& w, const ConstIntegerRows& rows, uint8_t* 
 void UnpackIntegers(const PackedMatrix& w, const MutableIntegerRows& rows) {
   const size_t groups = GroupCount(w);
   for (size_t row = 0; row < w.n; ++row) {
-    for (size_t input = 0; input < w.k; ++input) {
-      rows.codes[row * w.k + input] = LoadCode(w, row, input);
-    }
     for (size_t group = 0; group < groups; ++group) {
+      int8_t* codes = rows.codes + row * w.k + group * w.group;
+      ForCodes(w, row, group, InputsOfGroup(w, group),
+               [&](size_t i, int code) { codes[i] = static_cast<int8_t>(code); });
       const size_t place = ScalePlace(w, row, group);
       rows.scales[row * groups + group] = LoadScale(w, place);
       if (w.has_minimum) {
-        rows.minimums[row * groups + group] = LoadScale(w, place + kLineBytes);
+        rows.minimums[row * groups + group] = LoadScale(w, place + MinimumDistance(w));
       }
     }
   }
@@ -130,21 +186,24 @@ void UnpackFloats(const PackedMatrix& w, void* rows) {
 }
 
 void DequantizeRow(const PackedMatrix& w, size_t row, float* values) {
+  for (size_t group = 0; group < GroupCount(w); ++group) {
+    float* const to = values + group * w.group;
+    const size_t place = ScalePlace(w, row, group);
+    const float scale = LoadScale(w, place);
+    ForCodes(w, row, group, InputsOfGroup(w, group),
+             [&](size_t i, int code) { to[i] = scale * static_cast<float>(code); });
+    if (!w.has_minimum) continue;
+    const float minimum = LoadScale(w, place + MinimumDistance(w));
+    for (size_t i = 0; i < InputsOfGroup(w, group); ++i) to[i] += minimum;
+  }
+  if (IsInteger(w.format)) return;
   for (size_t input = 0; input < w.k; ++input) {
-    if (IsInteger(w.format)) {
-      const size_t place = ScalePlace(w, row, input / w.group);
-      const float minimum = w.has_minimum ? LoadScale(w, place + kLineBytes) : 0.0f;
-      values[input] = LoadScale(w, place) * LoadCode(w, row, input) + minimum;
-    } else if (w.format == PackedFormat::kF32) {
-      std::memcpy(&values[input], w.panels + FloatPlace(w, row, input), sizeof(float));
+    const uint8_t* const from = w.panels + FloatPlace(w, row, input);
+    if (w.format == PackedFormat::kF32) {
+      values[input] = LoadAs<float>(from);
     } else {
-      uint16_t bits;
-      std::memcpy(&bits, w.panels + FloatPlace(w, row, input), sizeof bits);
-      BFloat16 bf16;
-      Float16 f16;
-      bf16.bits = f16.bits = bits;
       values[input] =
-          w.format == PackedFormat::kBF16 ? static_cast<float>(bf16) : static_cast<float>(f16);
+          w.format == PackedFormat::kBF16 ? LoadAs<BFloat16>(from) : LoadAs<Float16>(from);
     }
   }
 }

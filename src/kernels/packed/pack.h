@@ -6,7 +6,9 @@
 // Requires, everywhere: PackedBytes(w) > 0 and `panels` (or w.panels) has as many bytes.
 #pragma once
 
-#include "rushlight/half.h"
+#include <cstddef>
+#include <cstdint>
+
 #include "src/kernels/packed/layout.h"
 
 namespace rushlight::kernels {
@@ -14,15 +16,18 @@ namespace rushlight::kernels {
 // Quantized weights, row by row: value = scale * code + minimum.
 template <class Code, class Scale>
 struct IntegerRows {
-  Code* codes;      // [n, k]; u4: -8..7, u8: -128..127
+  Code* codes;      // [n, k]; u8: -128..127; u4: -8..7, with minimums 0..15
   Scale* scales;    // [n, groups]
   Scale* minimums;  // [n, groups], or null
 };
-using ConstIntegerRows = IntegerRows<const int8_t, const BFloat16>;
-using MutableIntegerRows = IntegerRows<int8_t, BFloat16>;
+using ConstIntegerRows = IntegerRows<const int8_t, const float>;
+using MutableIntegerRows = IntegerRows<int8_t, float>;
 
-// Requires: rows.minimums is not null if w.has_minimum.  Of a code that is out of range the low
-// bits are taken.
+// A scale or a minimum as a matrix stores it.
+float RoundScale(ScaleType type, float scale);
+
+// Requires: rows.minimums is not null if w.has_minimum.  Scales and minimums are rounded to
+// w.scale; of a code that is out of range the low bits are taken.
 void PackIntegers(const PackedMatrix& w, const ConstIntegerRows& rows, uint8_t* panels);
 // The inverse.
 void UnpackIntegers(const PackedMatrix& w, const MutableIntegerRows& rows);

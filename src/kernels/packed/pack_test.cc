@@ -9,6 +9,8 @@
 #include <random>
 #include <vector>
 
+#include "rushlight/half.h"
+
 namespace rushlight::kernels {
 namespace {
 
@@ -25,7 +27,7 @@ PackedMatrix Matrix(PackedFormat format, size_t n, size_t k, size_t group, bool 
 TEST(Pack, NibblesLieAsTheLayoutSays) {
   PackedMatrix w = Matrix(PackedFormat::kU4, 2, 8, 8, false);
   const int8_t codes[16] = {-8, -7, -6, -5, -4, -3, -2, -1, 0, 1, 2, 3, 4, 5, 6, 7};
-  const BFloat16 scales[2] = {BFloat16(1.0f), BFloat16(-2.0f)};
+  const float scales[2] = {1.0f, -2.0f};
   std::vector<uint8_t> panels(PackedBytes(w));
   ASSERT_EQ(panels.size(), 128u);
   PackIntegers(w, {codes, scales, nullptr}, panels.data());
@@ -39,7 +41,7 @@ TEST(Pack, NibblesLieAsTheLayoutSays) {
 TEST(Pack, BytesLieAsTheLayoutSays) {
   PackedMatrix w = Matrix(PackedFormat::kU8, 1, 5, 5, true);
   const int8_t codes[5] = {-128, -1, 0, 1, 127};
-  const BFloat16 scale(1.0f), minimum(0.5f);
+  const float scale = 1.0f, minimum = 0.5f;
   std::vector<uint8_t> panels(PackedBytes(w));
   ASSERT_EQ(panels.size(), 256u);  // scales, minimums, two lines
   PackIntegers(w, {codes, &scale, &minimum}, panels.data());
@@ -59,30 +61,29 @@ TEST(Pack, IntegersComeBack) {
     if (group > k) continue;
     const PackedFormat format = random() % 2 == 0 ? PackedFormat::kU4 : PackedFormat::kU8;
     PackedMatrix w = Matrix(format, n, k, group, random() % 2 == 0);
+    w.scale = static_cast<ScaleType>(random() % 3);
     const size_t count = n * GroupCount(w);
     std::vector<int8_t> codes(n * k);
-    std::vector<BFloat16> scales(count), minimums(count);
+    std::vector<float> scales(count), minimums(count);
+    const int range = format == PackedFormat::kU4 ? 16 : 256;
+    const int lowest = format == PackedFormat::kU4 && w.has_minimum ? 0 : -range / 2;
     for (int8_t& code : codes) {
-      code =
-          static_cast<int8_t>(format == PackedFormat::kU4 ? static_cast<int>(random() % 16) - 8
-                                                          : static_cast<int>(random() % 256) - 128);
+      code = static_cast<int8_t>(lowest + static_cast<int>(random() % 256) % range);
     }
     for (size_t j = 0; j < count; ++j) {
-      scales[j] = BFloat16(static_cast<float>(random() % 1000) / 7);
-      minimums[j] = BFloat16(static_cast<float>(random() % 1000) / -3);
+      scales[j] = RoundScale(w.scale, static_cast<float>(random() % 1000) / 7);
+      minimums[j] = RoundScale(w.scale, static_cast<float>(random() % 1000) / -3);
     }
     std::vector<uint8_t> panels(PackedBytes(w), 0xee);  // every byte is written
     PackIntegers(w, {codes.data(), scales.data(), minimums.data()}, panels.data());
     w.panels = panels.data();
     std::vector<int8_t> codes_back(n * k);
-    std::vector<BFloat16> scales_back(count), minimums_back(count);
+    std::vector<float> scales_back(count), minimums_back(count);
     UnpackIntegers(w, {codes_back.data(), scales_back.data(), minimums_back.data()});
     EXPECT_EQ(codes_back, codes);
-    for (size_t j = 0; j < count; ++j) {
-      EXPECT_EQ(scales_back[j].bits, scales[j].bits);
-      if (w.has_minimum) {
-        EXPECT_EQ(minimums_back[j].bits, minimums[j].bits);
-      }
+    EXPECT_EQ(scales_back, scales);
+    if (w.has_minimum) {
+      EXPECT_EQ(minimums_back, minimums);
     }
     std::vector<float> row(k);
     for (size_t r = 0; r < n; ++r) {

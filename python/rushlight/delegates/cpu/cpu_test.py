@@ -10,7 +10,15 @@ import transformers as T
 import rushlight
 from rushlight import _native
 from rushlight.delegates.backend import call_delegate
-from rushlight.delegates.cpu.weights import Quantization, interleaved, pack
+from rushlight.delegates.cpu.weights import (
+    IntegerForm,
+    IntegerRows,
+    Quantization,
+    interleaved,
+    keep_integers,
+    pack,
+    pack_integers,
+)
 from rushlight.delegates.partitioner import Partitioner, PartitionResult
 from rushlight.transformers.text_generation import TextGenerationModule, compile_text_generation
 
@@ -169,6 +177,68 @@ def test_minimums_where_weights_were_on_a_grid():
     assert pack(grid, "int4", 32).minimum
     assert pack(grid, "int4", 32).error < 1e-6
     assert not pack(torch.randn(32, 64), "int4", 32).minimum
+
+
+def integers(n, k, form):
+    """Random codes in a form, and their values."""
+    low, high = {"int8": (-128, 128), "int4": (0, 16) if form.minimum else (-8, 8)}[form.format]
+    groups = k // (form.group or k)
+    rows = IntegerRows(
+        torch.randint(low, high, (n, k), dtype=torch.int8),
+        0.001 * torch.randn(n, groups).half().float(),
+        0.01 * torch.randn(n, groups) if form.minimum else None,
+    )
+    spread = lambda t: t.repeat_interleave(k // groups, 1)  # noqa: E731
+    values = spread(rows.scales) * rows.codes
+    return rows, values + spread(rows.minimums) if form.minimum else values
+
+
+FORMS = [IntegerForm("int4", 32, "float32", False), IntegerForm("int4", 16, "float32", True)]
+FORMS += [IntegerForm("int8", 16, "float32", False), IntegerForm("int8", 0, "float32", True)]
+
+
+@pytest.mark.parametrize("form", FORMS, ids=str)
+def test_integers_of_a_checkpoint_stay(form):
+    """Queries and keys of one form, values of another; gates and what they gate."""
+    model, ids = make("llama")
+    other = IntegerForm("int8", 32, "float32", False)
+    for name, p in model.named_parameters():
+        if p.dim() == 2:
+            own = other if "v_proj" in name or "embed" in name else form
+            rows, values = integers(*p.shape, own)
+            p.data.copy_(values)
+            keep_integers(p, own, lambda rows=rows: rows)
+    with torch.no_grad():
+        expected = model(ids).logits[0, -1].numpy()
+    program = compiled(model, "int8")
+    assert {w.error for w in program.weights} == {0.0}
+    names = sorted(len(w.names) for w in program.weights)
+    assert names == [1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2]  # of two layers, embedding, head
+    got = logits(rushlight.load(program.buffer), ids, TOKENS - 1)[-1]
+    assert 0 < abs(got - expected).max() < 0.05 * abs(expected).max()
+
+
+def test_integers_stay_where_as_many_bits_are_asked_for():
+    p = torch.nn.Parameter(torch.zeros(16, 32))
+    keep_integers(p, FORMS[2], lambda: None)
+    forms = [Quantization(f).form_of("w", p) for f in ("int8", "int4", "bf16", "float32")]
+    assert forms == [FORMS[2], "int4", "bfloat16", "float32"]
+    assert Quantization("int4", modules={"w": "int8"}).form_of("w", p) == FORMS[2]
+    assert Quantization("int8").form_of("w", torch.zeros(1)) == "int8"
+
+
+def test_integers_that_their_form_does_not_hold():
+    rows, _ = integers(16, 32, FORMS[0])
+    for form, wrong in (
+        (IntegerForm("int4", 32, "bfloat16", False), rows),  # scales would be rounded
+        (FORMS[0], IntegerRows(rows.codes + 16, rows.scales)),
+        (FORMS[0], IntegerRows(rows.codes, rows.scales * torch.inf)),
+        (IntegerForm("int4", 24, "float32", False), rows),
+        (IntegerForm("int4", 16, "float32", False), rows),  # more groups than scales
+        (FORMS[0], IntegerRows(rows.codes, rows.scales[:8])),
+    ):
+        with pytest.raises((RuntimeError, ValueError)):
+            pack_integers(wrong, form)
 
 
 def test_interleaves_panels():

@@ -33,7 +33,7 @@ from rushlight.delegates.cpu.forms import (
     scale_of,
 )
 from rushlight.delegates.cpu.ops import CACHED_ATTENTION, ROPE
-from rushlight.delegates.cpu.weights import Quantization, interleaved, pack, stacked
+from rushlight.delegates.cpu.weights import IntegerForm, Quantization, interleaved, pack_as, stacked
 from rushlight.dialect.symbolic import Bounds, expr_of
 from rushlight.export.importer import tensor_of
 from rushlight.passes.base import input_specs
@@ -197,22 +197,28 @@ class _Planner:
 
     def matrix(self, nodes: list[fx.Node], join=stacked) -> int:
         """Packed weights of parameters [n, k]."""
-        tensors = [self.tensor(n) for n in nodes]
-        formats = {self.quantization.format_of(self.constants[n].target) for n in nodes}
-        format = formats.pop() if len(formats) == 1 else "float32"
-        key = (tuple((t.data_ptr(), tuple(t.shape)) for t in tensors), format)
+        parameters = [tensor_of(self.program, self.constants[n]) for n in nodes]
+        forms = {self.stored_form(n) for n in nodes}
+        form = forms.pop() if len(forms) == 1 else "float32"
+        key = (tuple((t.data_ptr(), tuple(t.shape)) for t in parameters), form)
         if key not in self.matrices:
-            packed = pack(join(tensors), format, self.quantization.group)
+            packed = pack_as(form, parameters, join, self.quantization.group)
             self.matrices[key] = len(self.packed)
             self.data[packed.key] = NamedData(packed.key, packed.data)
             self.packed.append(packed)
             names = tuple(self.constants[n].target for n in nodes)
             numbers = packed.outputs * packed.inputs
+            format = f"{form.format} as it came" if isinstance(form, IntegerForm) else form
             self.weights.append(StoredWeights(names, format, numbers, len(packed.data), packed.error))
         return self.matrices[key]
 
-    def format(self, linear: fx.Node) -> str:
-        return self.quantization.format_of(self.constants[linear.args[1]].target)
+    def stored_form(self, weight: fx.Node) -> str | IntegerForm:
+        spec = self.constants[weight]
+        return self.quantization.form_of(spec.target, tensor_of(self.program, spec))
+
+    def alike(self, a: fx.Node, b: fx.Node) -> bool:
+        """Whether two products' weights can be one matrix."""
+        return self.stored_form(a.args[1]) == self.stored_form(b.args[1])
 
     # -- Steps --
 
@@ -245,7 +251,7 @@ class _Planner:
             if len(gate.users) != 1 or len(other.users) != 1 or gate.args[0] is not other.args[0]:
                 continue
             same = gate.meta["val"].shape[-1] == other.meta["val"].shape[-1]
-            if same and self.format(gate) == self.format(other) and gate is not other:
+            if same and self.alike(gate, other) and gate is not other:
                 return act, gate, other
         return None
 
@@ -325,7 +331,7 @@ class _Planner:
             u
             for u in node.args[0].users
             if u.target is aten.linear.default and u in self.forms.form and not self._absorbed(u)
-            and u not in self.outputs and u not in self.part and self.format(u) == self.format(node)
+            and u not in self.outputs and u not in self.part and self.alike(u, node)
         ]  # fmt: skip
         if node in self.outputs or len(siblings) < 2:
             self._matmul([node], self.new(node))
@@ -454,7 +460,7 @@ class _Planner:
         for argument in self.arguments:
             w.add_argument(*argument)
         for m in self.packed:
-            w.add_matrix(m.key, m.format, m.outputs, m.inputs, m.group, m.minimum)
+            w.add_matrix(m.key, m.format, m.outputs, m.inputs, m.group, m.minimum, m.scale)
         for cache in self.caches:
             w.add_cache(*cache)
         for row in buffers:

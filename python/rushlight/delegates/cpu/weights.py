@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
 
@@ -15,7 +15,60 @@ from rushlight import _native
 
 FORMATS = {"float32": 0, "bfloat16": 1, "float16": 2, "int8": 3, "int4": 4}
 _SHORT = {"bf16": "bfloat16", "fp16": "float16", "fp32": "float32"}
+_SCALES = {"bfloat16": 0, "float16": 1, "float32": 2}
+_BITS = {"int8": 8, "int4": 4}
 PANEL = 16  # outputs
+
+
+@dataclass(frozen=True)
+class IntegerForm:
+    """Weights as integers: value = scale * code + minimum.
+
+    format    int8: codes -128..127; int4: codes -8..7, with minimums 0..15
+    group     inputs that share a scale; 0: all of a row
+    scale     float16, bfloat16 or float32: which holds scales and minimums exactly
+    minimum   whether there are minimums
+    """
+
+    format: str
+    group: int
+    scale: str
+    minimum: bool
+
+
+@dataclass(frozen=True)
+class IntegerRows:
+    codes: torch.Tensor  # int8 [n, k]
+    scales: torch.Tensor  # float32 [n, groups]
+    minimums: torch.Tensor | None = None  # float32 [n, groups]
+
+    def rearranged(self, rearrange: Callable[[torch.Tensor], torch.Tensor]) -> IntegerRows:
+        """With other rows: `rearrange` gets codes, scales and minimums, each with n rows."""
+        return IntegerRows.joined([self], lambda parts: rearrange(parts[0]))
+
+    @staticmethod
+    def joined(rows: list[IntegerRows], join: Callable[[list[torch.Tensor]], torch.Tensor]) -> IntegerRows:
+        parts = zip(*((r.codes, r.scales, r.minimums) for r in rows), strict=True)
+        return IntegerRows(*(None if part[0] is None else join(list(part)) for part in parts))
+
+
+@dataclass(frozen=True)
+class StoredIntegers:
+    """A parameter as its checkpoint has it.  `read` is called when the weights are packed, so that nothing
+    is in memory twice before."""
+
+    form: IntegerForm
+    read: Callable[[], IntegerRows]
+
+
+def keep_integers(parameter: torch.Tensor, form: IntegerForm, read: Callable[[], IntegerRows]) -> None:
+    """Says what integers a parameter [n, k], which holds their values, was made of.  They are packed as they
+    are where as many bits are asked for, or more."""
+    parameter.rushlight_integers = StoredIntegers(form, read)
+
+
+def integers_of(parameter: torch.Tensor) -> StoredIntegers | None:
+    return getattr(parameter, "rushlight_integers", None)
 
 
 @dataclass(frozen=True)
@@ -24,6 +77,7 @@ class Quantization:
 
     weights   float32, bfloat16, float16, int8 or int4
     group     inputs that share a scale, a multiple of 16; 0: all of a row
+              (what a checkpoint has in as many bits or fewer stays as it is, with its own groups)
     cache     float32, bfloat16 or float16; none: bfloat16 where weights are not float32
     modules   other formats by name of the parameter, with wildcards: {"*.lm_head.*": "int8"}
     """
@@ -62,6 +116,12 @@ class Quantization:
     def format_of(self, name: str) -> str:
         return next((f for pattern, f in self.modules.items() if fnmatch(name, pattern)), self.weights)
 
+    def form_of(self, name: str, parameter: torch.Tensor) -> str | IntegerForm:
+        """The format of a parameter, or the form in which its checkpoint has it, if that stays."""
+        format, stored = self.format_of(name), integers_of(parameter)
+        keeps = stored is not None and _BITS[stored.form.format] <= _BITS.get(format, 0)
+        return stored.form if keeps else format
+
 
 def _some(names: list[str]) -> str:
     return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
@@ -76,7 +136,31 @@ class PackedMatrix:
     inputs: int
     group: int
     minimum: bool
+    scale: int
     error: float  # of the packed weights, relative to their size
+
+
+def pack_as(form: str | IntegerForm, parameters: list[torch.Tensor], join, group: int) -> PackedMatrix:
+    """Parameters [n, k], joined, as Quantization.form_of says."""
+    if isinstance(form, IntegerForm):
+        return pack_integers(IntegerRows.joined([integers_of(p).read() for p in parameters], join), form)
+    return pack(join(parameters), form, group)
+
+
+def pack_integers(rows: IntegerRows, form: IntegerForm) -> PackedMatrix:
+    """As they are.  Raises _native.Error where `form` does not hold them."""
+    n, k = rows.codes.shape
+    group = form.group or k
+    parts = (rows.codes, rows.scales, rows.minimums)
+    codes, scales, minimums = (None if t is None else t.contiguous() for t in parts)
+    data = _native.pack_integers(codes, scales, minimums, FORMATS[form.format], group, _SCALES[form.scale])
+    return _packed(data, form.format, n, k, group, form.minimum, form.scale, 0.0)
+
+
+def _packed(data: bytes, format: str, n: int, k: int, group: int, minimum: bool, scale: str, error: float):
+    name = f"{format} {n} {k} {group} {minimum} {scale}:"
+    key = "rushlight.cpu." + hashlib.sha256(name.encode() + data).hexdigest()[:32]
+    return PackedMatrix(key, data, FORMATS[format], n, k, group, minimum, _SCALES[scale], error)
 
 
 def pack(rows: torch.Tensor, format: str, group: int) -> PackedMatrix:
@@ -94,9 +178,7 @@ def pack(rows: torch.Tensor, format: str, group: int) -> PackedMatrix:
         ]
         minimum = errors[1] < 0.5 * errors[0]
     data, error = _native.pack_weights(rows.data_ptr(), n, k, FORMATS[format], group, minimum)
-    name = f"{format} {n} {k} {group} {minimum}:"
-    key = "rushlight.cpu." + hashlib.sha256(name.encode() + data).hexdigest()[:32]
-    return PackedMatrix(key, data, FORMATS[format], n, k, group, minimum, error)
+    return _packed(data, format, n, k, group, minimum, "bfloat16", error)
 
 
 def stacked(tensors: list[torch.Tensor]) -> torch.Tensor:

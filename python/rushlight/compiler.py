@@ -40,8 +40,9 @@ def compile(  # noqa: A001  (the name that users type)
     inputs, kwargs  example inputs (for a dict of modules: dicts by method name)
     dynamic_shapes  as torch.export takes them; every dimension needs a bound
     backend         "cpu": what our CPU delegate knows runs there; "portable": nothing is delegated.
-                    The default is "cpu", and "portable" where you bring a partitioner of your own
-                    or want constants in a file of their own
+                    The default is "cpu", and "portable" where you bring a partitioner or passes
+                    over the lowered program (config.passes) of your own, or want constants in a
+                    file of their own
     quantize        how the CPU delegate stores weights: "int4", "int8", "bf16", "fp16", or a
                     rushlight.delegates.cpu.Quantization; implies backend="cpu"
     partitioner     delegates of your own: a Partitioner, or a list
@@ -49,7 +50,7 @@ def compile(  # noqa: A001  (the name that users type)
     Raises CompileError with every obstacle at once: what, the line of the model, what would help.
     """
     exported = _export(model, inputs, kwargs, dynamic_shapes, strict)
-    if backend is None and (partitioner or (config and config.external_constants)):
+    if backend is None and (partitioner or (config and (config.external_constants or config.passes))):
         backend = "portable"
     own = own_partitioners(backend, quantize)
     edge = to_edge_transform_and_lower(

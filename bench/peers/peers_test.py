@@ -6,7 +6,9 @@ import json
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from adapter import Encoder, Scorer, log_softmax
 from child import Child
 from summary import Spread, ratios, table, turns
 
@@ -87,3 +89,35 @@ def test_memory_and_disturbances_are_reported(child):
 def test_an_engine_that_ends_is_an_error(child):
     with pytest.raises(RuntimeError, match="ended"):
         child.ask(op="decode", tokens=[], n=1)
+
+
+def test_an_encoder_is_timed_and_compared(tmp_path):
+    class Doubles:
+        def run(self, inputs):
+            return 2 * inputs[0]
+
+    case = str(tmp_path / "case.npz")
+    first = np.array([[1.0, 0.0]], np.float32)
+    np.savez(case, input0=np.stack([first, 3 * first]), output=np.array([[3.0, 4.0]], np.float32))
+    server = Encoder(Doubles())
+    assert server.agree(case)["cosine"] == pytest.approx(0.6)
+    assert server.encode(case, seconds=0)["seconds"] > 0
+
+
+def test_scores_are_sums_over_the_tokens_that_have_a_next_one(tmp_path):
+    class Sure:
+        """Of the token behind each, with the odds of e to 1 against each of two others."""
+
+        def logits(self, tokens):
+            return np.eye(3, dtype=np.float32)[[*tokens[1:], 0]]
+
+    original = str(tmp_path / "original.npy")
+    same = np.stack([log_softmax(np.eye(3)[1]), log_softmax(np.eye(3)[2])])
+    np.save(original, same)
+    score = Scorer(Sure()).score([0, 1, 2], original)
+    assert score["divergence"] == pytest.approx(0, abs=1e-12) and score["agreements"] == 2
+    assert score["surprise"] == pytest.approx(2 * np.log(1 + 2 / np.e))
+    np.save(original, same[::-1])
+    score = Scorer(Sure()).score([0, 1, 2], original)
+    # Each time e and 1 change their places: (e - 1) / (e + 2) times a difference of 1.
+    assert score["divergence"] == pytest.approx(2 * (np.e - 1) / (np.e + 2)) and score["agreements"] == 0

@@ -141,7 +141,7 @@ def costs(result: dict, engines: list[Participant]) -> str:
                 engine.label,
                 f"{1e3 * first.median:.0f} ({1e3 * first.low:.0f}–{1e3 * first.high:.0f})",
                 f"{statistics.median(cold['resident']) / 1e6:.0f}",
-                f"{engine.model.stat().st_size / 1e6:.1f}",
+                f"{engine.file_size() / 1e6:.1f}",
                 f"{result['surprise'][engine.label]:.3f}",
             ]
         )
@@ -166,6 +166,8 @@ def main() -> None:
     engines = [participants.ours(arguments.ours)] if arguments.ours else []
     engines += participants.llamacpp(arguments.default_settings, wanted)
     engines += participants.executorch(wanted)
+    engines += participants.onnxruntime(wanted)
+    engines += participants.openvino(arguments.default_settings, wanted)
     ids = token_ids()
     work = cases(ids)
     report = {"cases": {c.name: c.tokens for c in work}, "files": {e.label: e.model.name for e in engines}}

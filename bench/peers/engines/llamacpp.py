@@ -4,6 +4,7 @@
 are in Python and slow, are not used.
 
     llamacpp.py ENGINE_AS_JSON                     serves (adapter.py)
+    llamacpp.py ENGINE_AS_JSON --score             the same, for bench/accuracy.py
     llamacpp.py --quantize FROM TO q4_0|q8_0       makes a GGUF of another type; --pure: of no other type
 """
 
@@ -18,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import llama_cpp as llama  # noqa: E402
 import numpy as np  # noqa: E402
-from adapter import serve  # noqa: E402
+from adapter import Decoder, Scorer, serve  # noqa: E402
 
 TYPES = {"q4_0": llama.LLAMA_FTYPE_MOSTLY_Q4_0, "q8_0": llama.LLAMA_FTYPE_MOSTLY_Q8_0}
 
@@ -62,6 +63,23 @@ class Engine:
         address = ctypes.addressof(logits.contents)
         return np.frombuffer((ctypes.c_float * self.vocab_size).from_address(address), np.float32)
 
+    def logits(self, tokens):
+        self.rewind(0)
+        batch = llama.llama_batch_init(len(tokens), 0, 1)
+        batch.n_tokens = len(tokens)
+        for i, token in enumerate(tokens):
+            batch.token[i], batch.pos[i], batch.logits[i] = token, i, 1
+            batch.n_seq_id[i], batch.seq_id[i][0] = 1, 0
+        status = llama.llama_decode(self.context, batch)
+        llama.llama_batch_free(batch)
+        if status != 0:
+            raise RuntimeError(f"llama_decode: {status}")
+        address = ctypes.addressof(llama.llama_get_logits(self.context).contents)
+        shape = (len(tokens), self.vocab_size)
+        return np.frombuffer(
+            (ctypes.c_float * (shape[0] * shape[1])).from_address(address), np.float32
+        ).reshape(shape)
+
     def rewind(self, position):
         llama.llama_memory_seq_rm(self.memory, 0, position, -1)
 
@@ -85,4 +103,4 @@ if __name__ == "__main__":
         arguments = parser.parse_args()
         quantize(*arguments.quantize, arguments.pure)
     else:
-        serve(Engine)
+        serve(Engine, Scorer if "--score" in sys.argv else Decoder)

@@ -10,7 +10,7 @@ from gguf import GGMLQuantizationType as Type
 
 import rushlight
 from rushlight import _native
-from rushlight.delegates.cpu.weights import integers_of
+from rushlight.delegates.cpu.weights import Quantization, integers_of
 from rushlight.transformers.gguf_model import _build
 from rushlight.transformers.text_generation import compile_text_generation
 
@@ -65,6 +65,11 @@ def built(path, architecture="llama"):
     return file, _build(file, file.metadata, architecture, torch.float32)
 
 
+def error(program, ids, expected):
+    got = rushlight.load(program.buffer).forward(ids.numpy(), np.arange(TOKENS))
+    return abs(np.array(got).reshape(-1) - expected).max() / abs(expected).max()
+
+
 KINDS = [(Type.Q4_0, Type.Q8_0), (Type.Q4_1, Type.Q6_K), (Type.Q4_K, Type.Q6_K), (Type.Q5_K, Type.Q8_0)]
 
 
@@ -79,8 +84,9 @@ def test_int8_keeps_all(body, some, tmp_path):
     assert sum(w.numbers for w in program.weights) == sum(
         p.numel() for p in model.parameters() if p.dim() == 2
     )
-    got = rushlight.load(program.buffer).forward(ids.numpy(), np.arange(TOKENS))
-    assert 0 < abs(np.array(got).reshape(-1) - expected).max() < 0.04 * abs(expected).max()
+    assert 0 < error(program, ids, expected) < 0.04
+    in_floats = Quantization("int8", activations="fp32", cache="fp32")
+    assert error(compile_text_generation(model, max_context_len=32, quantize=in_floats), ids, expected) < 5e-6
 
 
 def test_int4_keeps_what_has_four_bits(tmp_path):

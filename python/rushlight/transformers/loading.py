@@ -1,6 +1,6 @@
 # Copyright (c) The Rushlight authors.
 # SPDX-License-Identifier: BSD-3-Clause
-"""Reading models for export: Hugging Face folders, and GGUF files by our own reader."""
+"""Reading models for export: Hugging Face folders and GGUF files, by our own readers."""
 
 from __future__ import annotations
 
@@ -24,6 +24,10 @@ def load_text_model(path, dtype: str = "float32") -> tuple[torch.nn.Module, Text
         from rushlight.transformers.gguf_model import load_gguf
 
         return load_gguf(path, torch_dtype)
+    from rushlight.transformers.checkpoint import Checkpoint, load_checkpoint
+
+    if Checkpoint.exists(path):
+        return load_checkpoint(path, torch_dtype), read_assets(path)
     from transformers import AutoModelForCausalLM
 
     model = AutoModelForCausalLM.from_pretrained(str(path), dtype=torch_dtype).eval()

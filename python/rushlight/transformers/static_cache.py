@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import inspect
+
 import torch
 from torch import nn
 
@@ -30,6 +32,7 @@ class StaticCacheModule(nn.Module):
         self.static_cache = make_cache(self.model.config.get_text_config(), max_cache_len)
         dry_run(self.model, self.static_cache, batch_size, model.device if device is None else device)
         self._takes_cache_position = takes_cache_position(self.model)
+        self._takes_position_ids = "position_ids" in inspect.signature(self.model.forward).parameters
         self._state = []
         for state, tensor in find_state(self.static_cache):
             self.register_buffer(state.buffer, torch.zeros_like(tensor), persistent=False)
@@ -63,6 +66,8 @@ class StaticCacheModule(nn.Module):
                 buffer.mul_((cache_position[0] > 0).to(buffer.dtype))
         if self._takes_cache_position:
             arguments["cache_position"] = cache_position
+        if self._takes_position_ids:  # what a model would else count itself, some of them in a slice of data
+            arguments["position_ids"] = cache_position.unsqueeze(0)
         return self.model(attention_mask=None, past_key_values=self.static_cache, use_cache=True, **arguments)
 
 

@@ -31,6 +31,13 @@ std::unique_ptr<fbc::Rows> ToRows(const PyRows& rows) {
   return std::make_unique<fbc::Rows>(std::get<0>(rows), std::get<1>(rows), std::get<2>(rows));
 }
 
+// (most rows, argument or -1)
+using PyGroups = std::pair<uint32_t, int32_t>;
+
+std::unique_ptr<fbc::Groups> ToGroups(const PyGroups& groups) {
+  return std::make_unique<fbc::Groups>(groups.first, groups.second);
+}
+
 uint32_t Last(size_t size) { return static_cast<uint32_t>(size - 1); }
 
 struct CpuPlanWriter {
@@ -204,7 +211,8 @@ void BindCpuPlan(nb::module_& m) {
       .def(
           "matmul",
           [](CpuPlanWriter& self, PyRows in, PyRows out, uint32_t matrix, int32_t bias,
-             std::optional<PyRows> residual, int activation, bool gated, uint32_t columns) {
+             std::optional<PyRows> residual, int activation, bool gated, uint32_t columns,
+             bool float_activations) {
             fbc::MatmulT s;
             s.input = ToRows(in);
             s.out = ToRows(out);
@@ -214,13 +222,15 @@ void BindCpuPlan(nb::module_& m) {
             s.activation = static_cast<fbc::Activation>(activation);
             s.gated = gated;
             s.columns = columns;
+            s.float_activations = float_activations;
             self.Add(std::move(s));
           },
           nb::arg("input"), nb::arg("out"), nb::arg("matrix"), nb::arg("bias"),
-          nb::arg("residual").none(), nb::arg("activation"), nb::arg("gated"), nb::arg("columns"))
+          nb::arg("residual").none(), nb::arg("activation"), nb::arg("gated"), nb::arg("columns"),
+          nb::arg("float_activations"))
       .def("rope",
            [](CpuPlanWriter& self, PyRows rows, uint32_t heads, uint32_t size, uint32_t rotary,
-              int kind, int32_t cos, int32_t sin) {
+              int kind, int32_t cos, int32_t sin, std::optional<PyGroups> groups) {
              fbc::RopeT s;
              s.rows = ToRows(rows);
              s.heads = heads;
@@ -229,6 +239,7 @@ void BindCpuPlan(nb::module_& m) {
              s.kind = static_cast<fbc::RopeKind>(kind);
              s.cos = cos;
              s.sin = sin;
+             if (groups.has_value()) s.groups = ToGroups(*groups);
              self.Add(std::move(s));
            })
       .def("attention",
@@ -246,6 +257,40 @@ void BindCpuPlan(nb::module_& m) {
              s.scale = scale;
              s.soft_cap = soft_cap;
              s.sinks = sinks;
+             self.Add(std::move(s));
+           })
+      .def("self_attention",
+           [](CpuPlanWriter& self, PyRows query, PyRows key, PyRows value, PyRows out,
+              uint32_t heads, uint32_t kv_heads, uint32_t key_size, uint32_t value_size,
+              PyGroups groups, bool causal, float scale, float soft_cap, int32_t sinks,
+              int32_t mask) {
+             fbc::SelfAttentionT s;
+             s.query = ToRows(query);
+             s.key = ToRows(key);
+             s.value = ToRows(value);
+             s.out = ToRows(out);
+             s.heads = heads;
+             s.kv_heads = kv_heads;
+             s.key_size = key_size;
+             s.value_size = value_size;
+             s.groups = ToGroups(groups);
+             s.causal = causal;
+             s.scale = scale;
+             s.soft_cap = soft_cap;
+             s.sinks = sinks;
+             s.mask = mask;
+             self.Add(std::move(s));
+           })
+      .def("affine",
+           [](CpuPlanWriter& self, PyRows in, PyRows out, uint32_t size, int32_t weight,
+              int32_t bias, PyGroups groups) {
+             fbc::AffineT s;
+             s.input = ToRows(in);
+             s.out = ToRows(out);
+             s.size = size;
+             s.weight = weight;
+             s.bias = bias;
+             s.groups = ToGroups(groups);
              self.Add(std::move(s));
            })
       .def("add",

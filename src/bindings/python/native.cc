@@ -67,6 +67,7 @@ NB_MODULE(_native, m) {
   rushlight::python::BindMemoryPlanner(m);
   rushlight::python::BindDataFile(m);
   rushlight::python::BindGguf(m);
+  rushlight::python::BindSafetensors(m);
   rushlight::python::BindProgramBuilder(m);
   rushlight::python::BindRuntime(m);
   rushlight::python::BindTokenizers(m);

@@ -18,6 +18,7 @@ void BindCpuPlan(nanobind::module_& m);         // plans and packed weights of t
 void BindMemoryPlanner(nanobind::module_& m);   // offsets of buffers in planned memory
 void BindDataFile(nanobind::module_& m);        // reading and writing data files (.ptd)
 void BindGguf(nanobind::module_& m);            // GGUF files
+void BindSafetensors(nanobind::module_& m);     // safetensors files
 void BindRuntime(nanobind::module_& m);         // loading and running them
 void BindTokenizers(nanobind::module_& m);      // text to ids and back
 void BindChatTemplate(nanobind::module_& m);    // conversations to prompts

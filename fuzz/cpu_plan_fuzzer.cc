@@ -27,6 +27,7 @@ std::vector<std::string> fuzz::Seeds() {
   shapes[1].weights = MatrixFormat_U8;
   shapes[1].scale = ScaleType_F32;
   shapes[1].group = 16;
+  shapes[1].float_activations = true;
   shapes[1].rope = RopeKind_INTERLEAVED;
   shapes[1].gated = false;
   shapes[2].weights = MatrixFormat_BF16;
@@ -43,6 +44,10 @@ std::vector<std::string> fuzz::Seeds() {
   std::vector<std::string> seeds;
   for (const hostile::DecoderShape& shape : shapes) {
     PlanT plan = hostile::MakeDecoderPlan(shape);
+    seeds.push_back(TextOf(hostile::PackPlan(plan)));
+  }
+  for (const bool alone : {false, true}) {
+    PlanT plan = hostile::MakeEncoderPlan(alone);
     seeds.push_back(TextOf(hostile::PackPlan(plan)));
   }
   return seeds;
@@ -147,7 +152,7 @@ class Conversation {
     const bool floats = a.kind() >= cpu::ArgumentKind_ROWS_IN;
     std::vector<int32_t>& sizes = sizes_.emplace_back();
     sizes.push_back(a.single() ? 1 : static_cast<int32_t>(rows));
-    if (floats) {
+    if (floats && a.kind() != cpu::ArgumentKind_MASK) {
       if (a.kind() == cpu::ArgumentKind_ROWS_OUT && a.like() < 0) {
         const size_t leading = a.leading() == nullptr ? 0 : a.leading()->size();
         sizes.resize(std::max<size_t>(leading, 1), 1);

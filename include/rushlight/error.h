@@ -177,6 +177,9 @@ enum class Reason : uint16_t {
   kMetadataType,         // of a weights file; index: key, found: type
   kMetadataValue,        // of a weights file; index: key, found
   kTensorRepeated,       // of a weights file; index: a second tensor of one name
+  kWeightsJson,          // found: byte offset in the header
+  kWeightsField,         // of a weights file's header; index: tensor
+  kWeightsSize,          // of a weights file; index: tensor, found: bytes, limit: its shape's
   kSavedState,           // found: byte that is wrong, limit: size
   kSavedStateProgram,    // another one's
 

@@ -87,7 +87,12 @@ def _quantization(arguments):
     """What the options say of weights and caches."""
     from rushlight.delegates.cpu import Quantization
 
-    options = {"weights": arguments.quantize, "group": arguments.group, "cache": arguments.kv_cache}
+    options = {
+        "weights": arguments.quantize,
+        "group": arguments.group,
+        "activations": arguments.activations,
+        "cache": arguments.kv_cache,
+    }
     modules = dict(_pattern_and_format(m) for m in arguments.module)
     return Quantization(
         **{name: value for name, value in options.items() if value is not None}, modules=modules
@@ -128,6 +133,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     export.add_argument(
         "--group", type=int, metavar="N", help="inputs that share a scale (32); 0: all of a row"
+    )
+    export.add_argument(
+        "--activations",
+        choices=["int8", "fp32"],
+        help="beside int8 and int4 weights (int8); fp32: slower, without that error",
     )
     export.add_argument(
         "--module",

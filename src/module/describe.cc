@@ -158,6 +158,12 @@ constexpr Sentence kSentences[] = {
      "key {i} of the weights file has a value of an unknown or wrong type, {f}"},
     {Reason::kMetadataValue, "key {i} of the weights file has a value out of range: {f}"},
     {Reason::kTensorRepeated, "tensor {i} of the weights file has the name of an earlier one"},
+    {Reason::kWeightsJson, "the header of the weights file is not valid JSON (at byte {f})"},
+    {Reason::kWeightsField,
+     "the header of the weights file says something else of tensor {i} than dtype, shape and "
+     "data_offsets"},
+    {Reason::kWeightsSize,
+     "tensor {i} of the weights file has {f} bytes, its shape and type ask for {l}"},
     {Reason::kSavedState, "no saved state: byte {f} of {l} is not what it should be"},
     {Reason::kSavedStateProgram, "the saved state belongs to another program"},
 

@@ -128,6 +128,7 @@ class PlanWriter {
     matmul.input = At(input);
     matmul.out = std::move(out);
     matmul.columns = columns;
+    matmul.float_activations = s_.float_activations;
     return Add(std::move(matmul));
   }
   void Rope(uint32_t column, uint32_t heads) {
@@ -213,6 +214,61 @@ size_t BytesOf(const fb::MatrixT& m) {
 }  // namespace
 
 fb::PlanT MakeDecoderPlan(const DecoderShape& shape) { return PlanWriter(shape).Write(); }
+
+fb::PlanT MakeEncoderPlan(bool alone) {
+  constexpr uint32_t kHead = 4, kHeads = 2, kWidth = 3 * kHeads * kHead, kRows = 8;
+  fb::PlanT plan;
+  plan.version = 2;
+  plan.max_rows = kRows;
+  const auto argument = [&](fb::ArgumentKind kind, uint32_t width) {
+    plan.arguments.push_back(std::make_unique<fb::ArgumentT>());
+    plan.arguments.back()->kind = kind;
+    plan.arguments.back()->width = width;
+  };
+  argument(fb::ArgumentKind_ROWS_IN, kWidth);
+  argument(fb::ArgumentKind_MASK, 0);
+  argument(fb::ArgumentKind_ROWS_OUT, kHeads * kHead);
+  plan.arguments.back()->like = 0;
+  plan.buffers.emplace_back(0, (kWidth + 15) / 16 * 16, false);
+  plan.vectors.emplace_back(0, kWidth * kRows);
+  const auto groups = [&] {
+    return alone ? std::make_unique<fb::Groups>(1, -1) : std::make_unique<fb::Groups>(kRows, 0);
+  };
+  const auto at = [](bool is_argument, uint32_t index, uint32_t column = 0) {
+    return std::make_unique<fb::Rows>(is_argument, index, column);
+  };
+  const auto add = [&](auto step) {
+    plan.steps.push_back(std::make_unique<fb::StepT>());
+    plan.steps.back()->operation.Set(std::move(step));
+  };
+  fb::AffineT affine;
+  affine.input = at(true, 0);
+  affine.out = at(false, 0);
+  affine.size = kWidth;
+  affine.weight = affine.bias = 0;
+  affine.groups = groups();
+  add(std::move(affine));
+  fb::RopeT rope;
+  rope.rows = at(false, 0);
+  rope.heads = 2 * kHeads;
+  rope.size = rope.rotary = kHead;
+  rope.kind = fb::RopeKind_INTERLEAVED;
+  rope.groups = groups();
+  add(std::move(rope));
+  fb::SelfAttentionT attention;
+  attention.query = at(false, 0);
+  attention.key = at(false, 0, kHeads * kHead);
+  attention.value = at(false, 0, 2 * kHeads * kHead);
+  attention.out = at(true, 2);
+  attention.heads = attention.kv_heads = kHeads;
+  attention.key_size = attention.value_size = kHead;
+  attention.groups = groups();
+  attention.causal = alone;
+  attention.scale = 0.5f;
+  attention.mask = alone ? -1 : 1;
+  add(std::move(attention));
+  return plan;
+}
 
 std::vector<uint8_t> PackPlan(fb::PlanT& plan) {
   for (const auto& matrix : plan.matrices) matrix->key = std::to_string(BytesOf(*matrix));

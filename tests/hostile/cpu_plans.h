@@ -29,6 +29,7 @@ struct DecoderShape {
   uint32_t group = 32;
   fb::cpu::ScaleType scale = fb::cpu::ScaleType_BF16;
   bool minimums = false;
+  bool float_activations = false;
   fb::cpu::CacheType cache = fb::cpu::CacheType_BF16;
   fb::cpu::NormKind norm = fb::cpu::NormKind_RMS;
   fb::cpu::RopeKind rope = fb::cpu::RopeKind_HALVES;
@@ -43,6 +44,10 @@ fb::cpu::PlanT MakeDecoderPlan(const DecoderShape& shape);
 
 // The same as a program: forward(tokens, positions) -> logits.  Requires: !shape.embeddings.
 std::vector<uint8_t> MakeDecoderProgram(const DecoderShape& shape);
+
+// (rows [S, 24], mask [S]) -> [S, 8]: rows scaled, shifted, turned, and attended to each other, in
+// one group under the mask, or, alone, each in its own.
+fb::cpu::PlanT MakeEncoderPlan(bool alone);
 
 // A plan as bytes, its keys made to fit its sizes.
 std::vector<uint8_t> PackPlan(fb::cpu::PlanT& plan);

@@ -80,7 +80,7 @@ def decompose_sdpa(
     """scaled_dot_product_attention by `attend`, where that covers it."""
     if query.dim() < 3 or dropout_p != 0.0 or not query.dtype.is_floating_point:
         return NotImplemented
-    if query.shape[-3] != key.shape[-3] and not enable_gqa:
+    if query.shape[-3] != key.shape[-3] and not enable_gqa and key.shape[-3] != 1:
         return NotImplemented
     return attend(query, key, value, attn_mask, is_causal, scale)
 

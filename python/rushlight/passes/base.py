@@ -13,6 +13,7 @@ also be plain functions of a GraphModule that return a PassResult or None, as wi
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 
 import torch
@@ -205,7 +206,7 @@ def add_constant(program: ExportedProgram, tensor: torch.Tensor, name: str, like
     else:
         insertion = graph.inserting_before(next(iter(graph.nodes)))
     with insertion:
-        node = graph.placeholder(f"c_{target.replace('.', '_')}")
+        node = graph.placeholder("c_" + re.sub(r"\W", "_", target))
     node.meta["val"] = fake_mode_of(like.graph).from_tensor(tensor, static_shapes=True)
     specs.insert(position, InputSpec(InputKind.CONSTANT_TENSOR, TensorArgument(node.name), target))
     return node

@@ -41,6 +41,7 @@ Error Call::CheckArguments(Sequence* sequence) {
       RL_RETURN_IF_ERROR(PrepareOutput(*sequence, a, i));
       continue;
     }
+    if (a.kind() == fb::ArgumentKind_MASK) continue;  // each step asks for its own sizes
     const size_t width = a.kind() == fb::ArgumentKind_ROWS_IN ? a.width() : 1;
     RL_CHECK(tensor(*sequence, i).numel() == (a.single() ? 1 : sequence->rows) * width,
              Reason::kArgumentSize, Error::kNone,
@@ -108,6 +109,30 @@ Error Call::PrepareOutput(const Sequence& s, const fb::Argument& argument, uint3
   if (flexible != kMaxRank) sizes[flexible] = static_cast<int32_t>(rows / fixed);
   sizes[rank++] = static_cast<int32_t>(argument.width());
   return tensor(s, index).Resize({sizes, rank});
+}
+
+Result<size_t> Call::LengthOf(const fb::Groups& groups, const Sequence& s) const {
+  size_t length = groups.length();
+  if (groups.argument() >= 0) {
+    const auto index = static_cast<uint32_t>(groups.argument());
+    const Tensor& t = tensor(s, index);
+    const size_t behind = source_.arguments()->Get(index)->kind() == fb::ArgumentKind_ROWS_IN;
+    RL_CHECK(t.rank() > behind, Reason::kArgumentRank);
+    length = static_cast<size_t>(t.size(t.rank() - 1 - behind));
+  }
+  RL_CHECK(length > 0 && length <= groups.length() && s.rows % length == 0, Reason::kArgumentSize,
+           Error::kNone, static_cast<int64_t>(length), static_cast<int64_t>(groups.length()));
+  return length;
+}
+
+Error Call::CheckGroups(const fb::Groups& groups) const {
+  for (const Sequence& s : sequences_) RL_RETURN_IF_ERROR(LengthOf(groups, s).error());
+  return kOk;
+}
+
+size_t Call::PlaceInGroup(const fb::Groups& groups, size_t row) const {
+  const Sequence& s = SequenceOf(row);
+  return (row - s.first) % *LengthOf(groups, s);
 }
 
 Error Call::AllocateScratch() {

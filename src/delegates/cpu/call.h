@@ -51,6 +51,17 @@ class Call {
   Error MatmulRows(const fb::cpu::Matmul& step, size_t first, size_t count);
   Error Attend(const fb::cpu::Attention& step);
   Error Rope(const fb::cpu::Rope& step);
+  Error Affine(const fb::cpu::Affine& step);
+
+  // self_attention.cc
+  Error SelfAttend(const fb::cpu::SelfAttention& step);
+  Error CheckMask(const fb::cpu::SelfAttention& step, const Sequence& s, size_t length) const;
+
+  // Rows of each of a sequence's groups.
+  Result<size_t> LengthOf(const fb::cpu::Groups& groups, const Sequence& s) const;
+  Error CheckGroups(const fb::cpu::Groups& groups) const;
+  // Of groups that were checked: a row's place in its own.
+  size_t PlaceInGroup(const fb::cpu::Groups& groups, size_t row) const;
 
   static Tensor& tensor(const Sequence& s, uint32_t argument) {
     return s.source->args[argument].as_tensor();

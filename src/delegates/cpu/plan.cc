@@ -24,8 +24,8 @@ static_assert(static_cast<int>(fb::MatrixFormat_U4) == static_cast<int>(PackedFo
               static_cast<int>(fb::MatrixFormat_BF16) == static_cast<int>(PackedFormat::kBF16));
 static_assert(static_cast<int>(fb::ScaleType_F16) == static_cast<int>(kernels::ScaleType::kF16) &&
               static_cast<int>(fb::ScaleType_F32) == static_cast<int>(kernels::ScaleType::kF32));
-static_assert(static_cast<int>(fb::Activation_GELU_TANH) ==
-              static_cast<int>(kernels::Activation::kGeluTanh));
+static_assert(static_cast<int>(fb::Activation_MAX) ==
+              static_cast<int>(kernels::Activation::kQuickGelu));
 static_assert(static_cast<int>(fb::RopeKind_INTERLEAVED) ==
               static_cast<int>(kernels::Rope::kInterleaved));
 
@@ -74,6 +74,17 @@ class StepChecker {
         const fb::Scale& s = *step.operation_as_Scale();
         RL_RETURN_IF_ERROR(Output(s.out(), s.size()));
         return Input(s.input(), s.size());
+      }
+      case fb::Operation_SelfAttention:
+        return CheckSelfAttention(*step.operation_as_SelfAttention());
+      case fb::Operation_Affine: {
+        const fb::Affine& s = *step.operation_as_Affine();
+        RL_RETURN_IF_ERROR(Output(s.out(), s.size()));
+        RL_RETURN_IF_ERROR(Input(s.input(), s.size()));
+        RL_RETURN_IF_ERROR(CheckGroups(s.groups()));
+        const uint64_t floats = uint64_t{s.size()} * s.groups()->length();
+        RL_RETURN_IF_ERROR(OptionalVector(s.weight(), floats));
+        return OptionalVector(s.bias(), floats);
       }
       default:
         return Error(Reason::kDelegatePayload);
@@ -155,19 +166,34 @@ class StepChecker {
       CHECK_PLAN(s.activation() == fb::Activation_NONE);
       RL_RETURN_IF_ERROR(Input(s.residual(), s.columns()));
     }
-    if (kernels::IsInteger(w.format)) {
+    if (kernels::IsInteger(w.format) && !s.float_activations()) {
       plan_.quantized_stride = std::max(plan_.quantized_stride, kernels::QuantizedStride(w.k));
       plan_.quantized_groups = std::max(plan_.quantized_groups, kernels::GroupCount(w));
     }
     return OptionalVector(s.bias(), w.n);
   }
 
+  // Comes behind Output.  A single row is a group.
+  Error CheckGroups(const fb::Groups* groups) const {
+    CHECK_PLAN(groups != nullptr);
+    CHECK_PLAN(!single_ || (groups->length() == 1 && groups->argument() == -1));
+    CHECK_PLAN(groups->length() > 0 && groups->length() <= source_.max_rows());
+    if (groups->argument() == -1) return kOk;
+    CHECK_PLAN(groups->argument() >= 0 &&
+               static_cast<size_t>(groups->argument()) < SizeOf(source_.arguments()));
+    const auto index = static_cast<uint32_t>(groups->argument());
+    CHECK_PLAN(source_.arguments()->Get(index)->kind() != fb::ArgumentKind_ROWS_OUT);
+    return kOk;
+  }
+
   Error CheckRope(const fb::Rope& s) {
     CHECK_PLAN(InSize(s.heads()) && InSize(s.size()) && s.kind() <= fb::RopeKind_MAX);
     CHECK_PLAN(s.rotary() > 0 && s.rotary() % 2 == 0 && s.rotary() <= s.size());
-    CHECK_PLAN(source_.position_argument() >= 0 && s.cos() >= 0 && s.sin() >= 0);
+    CHECK_PLAN(s.cos() >= 0 && s.sin() >= 0);
+    CHECK_PLAN(s.groups() != nullptr || source_.position_argument() >= 0);
     RL_RETURN_IF_ERROR(Output(s.rows(), uint64_t{s.heads()} * s.size()));
     CHECK_PLAN(!single_);
+    if (s.groups() != nullptr) RL_RETURN_IF_ERROR(CheckGroups(s.groups()));
     RL_RETURN_IF_ERROR(OptionalVector(s.cos(), s.rotary() / 2));
     return OptionalVector(s.sin(), s.rotary() / 2);
   }
@@ -182,6 +208,26 @@ class StepChecker {
     RL_RETURN_IF_ERROR(Input(s.key(), uint64_t{c.heads()} * c.key_size()));
     RL_RETURN_IF_ERROR(Input(s.value(), uint64_t{c.heads()} * c.value_size()));
     plan_.thread_floats = std::max(plan_.thread_floats, kernels::AttentionScratch(CacheOf(c)));
+    return OptionalVector(s.sinks(), s.heads());
+  }
+
+  Error CheckSelfAttention(const fb::SelfAttention& s) {
+    CHECK_PLAN(InSize(s.heads()) && InSize(s.kv_heads()) && s.heads() % s.kv_heads() == 0);
+    CHECK_PLAN(InSize(s.key_size()) && InSize(s.value_size()));
+    RL_RETURN_IF_ERROR(Output(s.out(), uint64_t{s.heads()} * s.value_size()));
+    CHECK_PLAN(!single_);
+    RL_RETURN_IF_ERROR(Input(s.query(), uint64_t{s.heads()} * s.key_size()));
+    RL_RETURN_IF_ERROR(Input(s.key(), uint64_t{s.kv_heads()} * s.key_size()));
+    RL_RETURN_IF_ERROR(Input(s.value(), uint64_t{s.kv_heads()} * s.value_size()));
+    RL_RETURN_IF_ERROR(CheckGroups(s.groups()));
+    if (s.mask() != -1) {
+      CHECK_PLAN(s.mask() >= 0 && static_cast<size_t>(s.mask()) < SizeOf(source_.arguments()));
+      CHECK_PLAN(source_.arguments()->Get(static_cast<uint32_t>(s.mask()))->kind() ==
+                 fb::ArgumentKind_MASK);
+    }
+    const uint64_t sizes = uint64_t{s.key_size()} + s.value_size();
+    CHECK_PLAN(sizes <= kMaxBytes / 4096 / kernels::BlockPositions(s.groups()->length()));
+    plan_.thread_floats = std::max(plan_.thread_floats, SelfAttentionFloats(s));
     return OptionalVector(s.sinks(), s.heads());
   }
 
@@ -204,7 +250,8 @@ Error LoadMatrices(const PlanSource& source, const fb::Plan& plan, PackedMatrix*
     w.group = m.group();
     NamedBytes data;
     RL_RETURN_IF_ERROR(source.data.Find(ViewOrEmpty(m.key()), &data));
-    CHECK_PLAN(kernels::PackedBytes(w) != 0 && kernels::PackedBytes(w) == data.bytes.size());
+    const size_t bytes = kernels::PackedBytes(w);
+    CHECK_PLAN(bytes != 0 && bytes == data.bytes.size());
     CHECK_PLAN(reinterpret_cast<uintptr_t>(data.bytes.data()) % kernels::kLineBytes == 0);
     w.panels = data.bytes.data();
   }
@@ -271,9 +318,10 @@ Error CheckArguments(const PlanSource& source, const fb::Plan& plan) {
   for (uint32_t i = 0; i < count; ++i) {
     const fb::Argument& a = *plan.arguments()->Get(i);
     CHECK_PLAN(a.kind() <= fb::ArgumentKind_MAX);
-    CHECK_PLAN(a.kind() < fb::ArgumentKind_ROWS_IN || InSize(a.width()));
+    const bool rows = a.kind() == fb::ArgumentKind_ROWS_IN || a.kind() == fb::ArgumentKind_ROWS_OUT;
+    CHECK_PLAN(!rows || InSize(a.width()));
     CHECK_PLAN(SizeOf(a.leading()) < kMaxRank);
-    CHECK_PLAN(!a.single() || a.kind() >= fb::ArgumentKind_ROWS_IN);
+    CHECK_PLAN(!a.single() || rows);
     int flexible = 0;
     uint64_t fixed = 1;
     for (uint32_t d = 0; d < SizeOf(a.leading()); ++d) {
@@ -288,12 +336,12 @@ Error CheckArguments(const PlanSource& source, const fb::Plan& plan) {
     }
     CHECK_PLAN(flexible <= 1);
     CHECK_PLAN(a.like() == -1 || (a.like() >= 0 && static_cast<size_t>(a.like()) < count));
-    CHECK_PLAN(a.like() == -1 || plan.arguments()->Get(static_cast<uint32_t>(a.like()))->kind() !=
-                                     fb::ArgumentKind_ROWS_OUT);
+    CHECK_PLAN(a.like() == -1 || plan.arguments()->Get(static_cast<uint32_t>(a.like()))->kind() <=
+                                     fb::ArgumentKind_ROWS_IN);
   }
   CHECK_PLAN(plan.row_argument() < count);
   const fb::Argument& rows = *plan.arguments()->Get(plan.row_argument());
-  CHECK_PLAN(rows.kind() != fb::ArgumentKind_ROWS_OUT && !rows.single());
+  CHECK_PLAN(rows.kind() <= fb::ArgumentKind_ROWS_IN && !rows.single());
   if (plan.position_argument() != -1) {
     CHECK_PLAN(plan.position_argument() >= 0 &&
                static_cast<size_t>(plan.position_argument()) < count);
@@ -329,6 +377,17 @@ kernels::KvCache CacheOf(const fb::Cache& c) {
                      : c.type() == fb::CacheType_BF16 ? DType::kBFloat16
                                                       : DType::kFloat16;
   return {type, nullptr, nullptr, c.heads(), c.key_size(), c.value_size()};
+}
+
+kernels::KvCache HeadCacheOf(const fb::SelfAttention& s) {
+  return {DType::kFloat32, nullptr, nullptr, 1, s.key_size(), s.value_size()};
+}
+
+size_t SelfAttentionFloats(const fb::SelfAttention& s) {
+  const kernels::KvCache head = HeadCacheOf(s);
+  return kernels::BlockPositions(s.groups()->length()) *
+             (kernels::KeyElements(head) + kernels::ValueElements(head)) +
+         kernels::AttentionScratch(head);
 }
 
 size_t ScratchBytes(const Plan& plan, size_t rows) {

@@ -13,6 +13,7 @@
 namespace rushlight::fb::cpu {
 struct Cache;
 struct Plan;
+struct SelfAttention;
 }  // namespace rushlight::fb::cpu
 
 namespace rushlight::delegates::cpu {
@@ -52,6 +53,12 @@ Result<const Plan*> LoadPlan(const PlanSource& source, Arena& arena);
 
 // A cache without its memory.
 kernels::KvCache CacheOf(const fb::cpu::Cache& cache);
+
+// One head's keys and values while its group attends, without their memory.
+kernels::KvCache HeadCacheOf(const fb::cpu::SelfAttention& step);
+
+// What a thread needs for them, and to attend.
+size_t SelfAttentionFloats(const fb::cpu::SelfAttention& step);
 
 // Bytes of scratch for `rows` rows.
 size_t ScratchBytes(const Plan& plan, size_t rows);

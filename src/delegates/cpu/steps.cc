@@ -88,6 +88,10 @@ Error Call::RunStep(const fb::Step& step) {
         plan_.rows->widen(DType::kFloat32, in.row(i), s.factor(), s.size(), out.row(i));
       });
     }
+    case fb::Operation_SelfAttention:
+      return SelfAttend(*step.operation_as_SelfAttention());
+    case fb::Operation_Affine:
+      return Affine(*step.operation_as_Affine());
     default:
       return Error(Reason::kBug);
   }
@@ -158,7 +162,7 @@ Error Call::MatmulRows(const fb::Matmul& step, size_t first, size_t m) {
     output.epilogue.residual_stride = residual.stride;
   }
   kernels::QuantizedRows rows{};
-  const bool integers = kernels::IsInteger(w.format);
+  const bool integers = kernels::IsInteger(w.format) && !step.float_activations();
   if (integers) {
     const size_t stride = kernels::QuantizedStride(w.k), groups = kernels::GroupCount(w);
     rows = {quantized_, scales_, sums_};
@@ -226,14 +230,18 @@ Error Call::Rope(const fb::Rope& step) {
       std::min(source_.vectors()->Get(static_cast<uint32_t>(step.cos()))->size(),
                source_.vectors()->Get(static_cast<uint32_t>(step.sin()))->size()) /
       half;
-  for (size_t i = 0; i < sequences_.size(); ++i) {
-    const size_t end = sequences_[i].position + sequences_[i].rows;
+  for (const Sequence& s : sequences_) {
+    size_t end = s.position + s.rows;
+    if (step.groups() != nullptr) {
+      RL_ASSIGN_OR_RETURN(end, LengthOf(*step.groups(), s));
+    }
     RL_CHECK(end <= positions, Reason::kIndexOutOfRange, Error::kNone, static_cast<int64_t>(end),
              static_cast<int64_t>(positions));
   }
   return ForRows(m_, size_t{step.heads()} * step.size(), [&](size_t i) {
     const Sequence& s = SequenceOf(i);
-    const size_t position = s.position + i - s.first;
+    const size_t position =
+        step.groups() == nullptr ? s.position + i - s.first : PlaceInGroup(*step.groups(), i);
     kernels::RopeArgs args{};
     args.x = args.out = rows.row(i);
     args.cos = Vector(step.cos()) + position * half;
@@ -243,6 +251,18 @@ Error Call::Rope(const fb::Rope& step) {
     args.rotary = step.rotary();
     args.kind = static_cast<kernels::Rope>(step.kind());
     plan_.rows->rope(args);
+  });
+}
+
+Error Call::Affine(const fb::Affine& step) {
+  RL_RETURN_IF_ERROR(CheckGroups(*step.groups()));
+  const View in = At(*step.input()), out = At(*step.out());
+  const float* const weight = Vector(step.weight());
+  const float* const bias = Vector(step.bias());
+  return ForRows(CountOf(*step.out()), step.size(), [&](size_t i) {
+    const size_t place = PlaceInGroup(*step.groups(), i) * step.size();
+    plan_.rows->affine(in.row(i), weight == nullptr ? nullptr : weight + place,
+                       bias == nullptr ? nullptr : bias + place, step.size(), out.row(i));
   });
 }
 

@@ -17,6 +17,12 @@ F32x16 Activate(Activation activation, F32x16 x) {
       return GeluErf(x);
     case Activation::kGeluTanh:
       return GeluTanh(x);
+    case Activation::kRelu:
+      return SelectLess(x, Set(0.0f), Set(0.0f), x);  // NaN stays
+    case Activation::kTanh:
+      return Tanh(x);
+    case Activation::kQuickGelu:
+      return QuickGelu(x);
     default:
       return x;
   }

@@ -101,6 +101,17 @@ constexpr size_t CodesOffset(const PackedMatrix& w, size_t group) {
          kLineBytes;
 }
 
+// Inputs of a group: w.group, or what is left for the last one.
+constexpr size_t InputsOfGroup(const PackedMatrix& w, size_t group) {
+  const size_t left = w.k - group * w.group;
+  return left < w.group ? left : w.group;
+}
+// What is taken from a code's bits.
+constexpr int ZeroPoint(const PackedMatrix& w) {
+  if (w.format == PackedFormat::kU8) return 128;
+  return w.has_minimum ? 0 : 8;
+}
+
 // Whether there can be such a matrix: for numbers that come from a file.  Says nothing about
 // panels.
 constexpr bool IsValid(const PackedMatrix& w) {

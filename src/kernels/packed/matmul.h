@@ -13,7 +13,15 @@
 
 namespace rushlight::kernels {
 
-enum class Activation : uint8_t { kNone, kSilu, kGelu, kGeluTanh };
+enum class Activation : uint8_t {
+  kNone,
+  kSilu,
+  kGelu,
+  kGeluTanh,
+  kRelu,
+  kTanh,
+  kQuickGelu,  // x * sigmoid(1.702 x)
+};
 
 // What becomes of the sums before they are stored.
 struct Epilogue {

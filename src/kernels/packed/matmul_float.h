@@ -1,8 +1,8 @@
 // Copyright (c) The Rushlight authors.
 // SPDX-License-Identifier: BSD-3-Clause
 
-// Products of float rows with packed floats (f32, bf16, f16), in float: for each output
-// sum = fma(x, w, sum) over ascending inputs, from 0.
+// Products of float rows with packed weights, in float: for each output sum = fma(x, w, sum) over
+// ascending inputs, from 0.  What is packed as integers is turned into floats on the way.
 //
 // A call computes any rows and any range of panels; every output is the same bit for bit however a
 // product is cut, and on every instruction set.
@@ -15,7 +15,7 @@
 namespace rushlight::kernels {
 
 struct FloatMatmulArgs {
-  PackedMatrix weight;  // Requires: IsValid, not integers
+  PackedMatrix weight;  // Requires: IsValid
   const float* x;       // [m, k]
   // Of rows of x, in elements.  Many rows are fastest where it is no multiple of 1024: rows that
   // are 4 KiB apart compete for the same places in the cache.

@@ -13,6 +13,7 @@
 
 #include "rushlight/half.h"
 #include "src/kernels/packed/pack.h"
+#include "src/kernels/packed/reference.h"
 #include "src/kernels/vector/kernel_test.h"
 
 namespace rushlight::kernels {
@@ -58,20 +59,38 @@ struct Weights {
   }
 };
 
-float Activate(Activation activation, double x) {
-  switch (activation) {
-    case Activation::kSilu:
-      return static_cast<float>(x / (1 + std::exp(-x)));
-    case Activation::kGelu:
-      return static_cast<float>(0.5 * x * std::erfc(-x / std::sqrt(2.0)));
-    case Activation::kGeluTanh:
-      return static_cast<float>(0.5 * x *
-                                (1 + std::tanh(std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x))));
-    case Activation::kNone:
-      break;
+// Integers, and what they stand for as f32 panels.
+struct IntegerWeights {
+  PackedMatrix w;
+  std::vector<uint8_t> storage;
+  Weights floats;
+
+  IntegerWeights(PackedFormat format, ScaleType scale, size_t group, bool has_minimum, size_t n,
+                 size_t k, std::mt19937& random)
+      : floats(PackedFormat::kF32, n, k, random) {
+    w.format = format;
+    w.scale = scale;
+    w.group = group;
+    w.has_minimum = has_minimum;
+    w.n = n;
+    w.k = k;
+    const size_t groups = n * GroupCount(w);
+    std::vector<int8_t> codes;
+    for (size_t i = 0; i < n * k; ++i) {
+      const int bits = static_cast<int>(random() % (format == PackedFormat::kU4 ? 16 : 256));
+      codes.push_back(static_cast<int8_t>(bits - ZeroPoint(w)));
+    }
+    const std::vector<float> scales = RandomFloats(groups, random);
+    const std::vector<float> minimums = RandomFloats(groups, random);
+    storage.resize(PackedBytes(w) + kLineBytes);
+    uint8_t* panels = storage.data();
+    while (reinterpret_cast<uintptr_t>(panels) % kLineBytes != 0) ++panels;
+    PackIntegers(w, {codes.data(), scales.data(), minimums.data()}, panels);
+    w.panels = panels;
+    for (size_t r = 0; r < n; ++r) DequantizeRow(w, r, floats.values.data() + r * k);
+    floats.Pack(PackedFormat::kF32, n, k);
   }
-  return static_cast<float>(x);
-}
+};
 
 TEST(MatmulFloat, IsOneChainForEachOutput) {
   std::mt19937 random(1);
@@ -113,6 +132,34 @@ TEST(MatmulFloat, IsOneChainForEachOutput) {
   }
 }
 
+TEST(MatmulFloat, IntegersAreAsTheFloatsTheyStandFor) {
+  std::mt19937 random(5);
+  for (int i = 0; i < 120; ++i) {
+    const bool gated = random() % 2 == 0;
+    const size_t n = gated ? 32 * (1 + random() % 3) : 1 + random() % 100;
+    const size_t columns = gated ? n / 2 - random() % 16 : n;
+    const size_t k = 1 + random() % 150, m = i % 3 == 0 ? 1 : 1 + random() % 16;
+    const size_t groups[] = {16, 32, 64, 128, k};
+    const size_t group = groups[random() % 5];
+    if (group > k) continue;
+    const PackedFormat format = random() % 2 == 0 ? PackedFormat::kU4 : PackedFormat::kU8;
+    const auto scale = static_cast<ScaleType>(random() % 3);
+    const IntegerWeights weights(format, scale, group, random() % 2 == 0, n, k, random);
+    const std::vector<float> x = RandomFloats(m * k, random);
+    std::vector<float> want(m * columns);
+    MatmulOutput out = {want.data(), columns, columns, 0, PanelCount(weights.w), {}};
+    out.epilogue.gated = gated;
+    kFloatMatmul[Isa::kScalar]({weights.floats.w, x.data(), k, m, out});
+    for (const Isa isa : RunnableIsas()) {
+      SCOPED_TRACE(testing::Message() << Info(isa).name << " m " << m << " n " << n << " k " << k);
+      std::vector<float> y(m * columns, -1);
+      out.data = y.data();
+      kFloatMatmul[isa]({weights.w, x.data(), k, m, out});
+      ExpectSameBits(y, want);
+    }
+  }
+}
+
 TEST(MatmulFloat, FinishesItsSums) {
   std::mt19937 random(2);
   constexpr size_t kK = 24, kN = 96, kM = 15;
@@ -120,7 +167,8 @@ TEST(MatmulFloat, FinishesItsSums) {
   const std::vector<float> x = RandomFloats(kM * kK, random), bias = RandomFloats(kN, random);
   const std::vector<float> residual = RandomFloats(kM * kN, random);
   for (const Activation activation :
-       {Activation::kNone, Activation::kSilu, Activation::kGelu, Activation::kGeluTanh}) {
+       {Activation::kNone, Activation::kSilu, Activation::kGelu, Activation::kGeluTanh,
+        Activation::kRelu, Activation::kTanh, Activation::kQuickGelu}) {
     for (const bool gated : {false, true}) {
       const size_t columns = gated ? kN / 2 - 5 : kN;
       const bool add = activation == Activation::kNone && !gated;
@@ -145,7 +193,7 @@ TEST(MatmulFloat, FinishesItsSums) {
                 sum[part] += static_cast<double>(x[r * kK + i]) * weights.values[row * kK + i];
               }
             }
-            double want = Activate(activation, sum[0]);
+            double want = ReferenceActivation(activation, sum[0]);
             if (gated) want *= sum[1];
             if (add) want += residual[r * kN + c];
             ASSERT_NEAR(y[r * (columns + 2) + c], want, 1e-5 * (1 + std::fabs(want)))

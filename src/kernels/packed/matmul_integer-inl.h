@@ -9,6 +9,7 @@
 // they lie: what is nibbles is taken apart in registers, once for all rows of a tile.
 
 #include "src/kernels/packed/epilogue-inl.h"
+#include "src/kernels/packed/scales-inl.h"
 
 namespace rushlight::kernels::RUSHLIGHT_ISA {
 namespace {
@@ -30,13 +31,6 @@ struct TileArgs {
   const uint8_t* panels;
   QuantizedRows rows;
 };
-
-// Scales, or minimums, of a group.
-RUSHLIGHT_INLINE F32x16 LoadScales(ScaleType type, const uint8_t* p) {
-  if (type == ScaleType::kBF16) return Load(reinterpret_cast<const BFloat16*>(p));
-  if (type == ScaleType::kF16) return Load(reinterpret_cast<const Float16*>(p));
-  return Load(reinterpret_cast<const float*>(p));
-}
 
 // The dot products of a line.
 template <PackedFormat kFormat, int kRows, int kPanels>

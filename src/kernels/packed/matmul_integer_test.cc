@@ -14,6 +14,7 @@
 
 #include "src/kernels/packed/matmul.h"
 #include "src/kernels/packed/pack.h"
+#include "src/kernels/packed/reference.h"
 #include "src/kernels/vector/kernel_test.h"
 
 namespace rushlight::kernels {
@@ -220,24 +221,11 @@ TEST(IntegerMatmul, BiasAndResidual) {
   }
 }
 
-double Expected(Activation activation, double x) {
-  switch (activation) {
-    case Activation::kSilu:
-      return x / (1 + std::exp(-x));
-    case Activation::kGelu:
-      return 0.5 * x * (1 + std::erf(x * std::sqrt(0.5)));
-    case Activation::kGeluTanh:
-      return 0.5 * x * (1 + std::tanh(std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));
-    default:
-      return x;
-  }
-}
-
 TEST(IntegerMatmul, ActivationsAndGates) {
   std::mt19937 random(6);
   for (Case& c : RandomCases(&random, 60)) {
     c.epilogue.bias = c.bias.data();
-    c.epilogue.activation = static_cast<Activation>(random() % 4);
+    c.epilogue.activation = static_cast<Activation>(random() % 7);
     c.epilogue.gated = PanelCount(c.w) % 2 == 0 && c.w.n % 16 == 0;
     if (c.epilogue.gated) c.columns = c.w.n / 2 - random() % 16;
     const std::vector<float> reference = c.Run(Isa::kScalar);
@@ -245,7 +233,7 @@ TEST(IntegerMatmul, ActivationsAndGates) {
       const size_t row = i / c.columns, column = i % c.columns;
       const auto biased = [&](size_t j) { return double{c.Sum(row, j) + c.bias[j]}; };
       const size_t gate = c.epilogue.gated ? column / 16 * 32 + column % 16 : column;
-      const double expected = Expected(c.epilogue.activation, biased(gate)) *
+      const double expected = ReferenceActivation(c.epilogue.activation, biased(gate)) *
                               (c.epilogue.gated ? biased(gate + 16) : 1.0);
       ASSERT_NEAR(reference[i], expected, 1e-6 * (1 + std::fabs(expected))) << c.Name();
     }
@@ -265,7 +253,8 @@ TEST(IntegerMatmul, GatesOfEveryShape) {
     const std::vector<float> reference = c.Run(Isa::kScalar);
     for (size_t i = 0; i < reference.size(); ++i) {
       const size_t row = i / 41, gate = i % 41 / 16 * 32 + i % 41 % 16;
-      const double expected = Expected(Activation::kSilu, c.Sum(row, gate)) * c.Sum(row, gate + 16);
+      const double expected =
+          ReferenceActivation(Activation::kSilu, c.Sum(row, gate)) * c.Sum(row, gate + 16);
       ASSERT_NEAR(reference[i], expected, 1e-6 * (1 + std::fabs(expected)));
     }
     for (const Isa isa : RunnableIsas()) {

@@ -32,12 +32,6 @@ size_t ScalePlace(const PackedMatrix& w, size_t row, size_t group) {
          row % kPanelOutputs * ScaleBytes(w);
 }
 
-// What is taken from a code's bits.
-int ZeroPoint(const PackedMatrix& w) {
-  if (w.format == PackedFormat::kU8) return 128;
-  return w.has_minimum ? 0 : 8;
-}
-
 // The codes of (row, group), of `n` inputs, each given to f(input of the group, code).
 template <class F>
 void ForCodes(const PackedMatrix& w, size_t row, size_t group, size_t n, F f) {
@@ -47,11 +41,6 @@ void ForCodes(const PackedMatrix& w, size_t row, size_t group, size_t n, F f) {
     const Place place = InGroup(w.format, i);
     f(i, (codes[place.byte] >> place.shift & mask) - zero_point);
   }
-}
-
-size_t InputsOfGroup(const PackedMatrix& w, size_t group) {
-  const size_t left = w.k - group * w.group;
-  return left < w.group ? left : w.group;
 }
 
 template <class T>

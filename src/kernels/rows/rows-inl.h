@@ -129,6 +129,15 @@ void Add(const float* a, const float* b, size_t n, float* out) {
   for (size_t i = 0; i < n; i += 16) StoreAt(out, i, n, LoadAt(a, i, n) + LoadAt(b, i, n));
 }
 
+void Affine(const float* x, const float* weight, const float* bias, size_t n, float* out) {
+  for (size_t i = 0; i < n; i += 16) {
+    F32x16 y = LoadAt(x, i, n);
+    if (weight != nullptr) y = y * LoadAt(weight, i, n);
+    if (bias != nullptr) y = y + LoadAt(bias, i, n);
+    StoreAt(out, i, n, y);
+  }
+}
+
 template <class T>
 void WidenRow(const void* row, float scale, size_t n, float* out) {
   const T* x = static_cast<const T*>(row);
@@ -223,6 +232,7 @@ size_t TopK(const float* x, size_t n, size_t k, size_t* places) {
 }  // namespace
 
 extern const RowKernels kRows;
-const RowKernels kRows = {RmsNorm, LayerNorm, Turn, Gate, Softmax, Add, Widen, ArgMax, TopK};
+const RowKernels kRows = {RmsNorm, LayerNorm, Turn,  Gate,   Softmax,
+                          Add,     Affine,    Widen, ArgMax, TopK};
 
 }  // namespace rushlight::kernels::RUSHLIGHT_ISA

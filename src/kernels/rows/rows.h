@@ -42,6 +42,8 @@ struct RowKernels {
   // Of scale * x, or of cap * tanh(scale * x / cap) if cap is not 0.
   void (*softmax)(const float* x, float scale, float cap, size_t n, float* out);
   void (*add)(const float* a, const float* b, size_t n, float* out);
+  // x * weight + bias, rounded in between; either may be null.
+  void (*affine)(const float* x, const float* weight, const float* bias, size_t n, float* out);
   // A row of an embedding of kFloat32, kBFloat16 or kFloat16, times scale.  (Of packed panels:
   // DequantizeRow.)
   void (*widen)(DType type, const void* row, float scale, size_t n, float* out);

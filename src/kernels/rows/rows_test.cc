@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "rushlight/half.h"
+#include "src/kernels/packed/reference.h"
 #include "src/kernels/vector/kernel_test.h"
 
 namespace rushlight::kernels {
@@ -97,7 +98,8 @@ TEST(Rows, LayerNorm) {
 
 TEST(Rows, Gate) {
   for (const Activation activation :
-       {Activation::kNone, Activation::kSilu, Activation::kGelu, Activation::kGeluTanh}) {
+       {Activation::kNone, Activation::kSilu, Activation::kGelu, Activation::kGeluTanh,
+        Activation::kRelu, Activation::kTanh, Activation::kQuickGelu}) {
     Check(
         [=](const RowKernels& k, Floats x) {
           k.gate(activation, x.data(), Weight(x.size(), 7).data(), x.size(), x.data());
@@ -107,14 +109,7 @@ TEST(Rows, Gate) {
           const Floats up = Weight(x.size(), 7);
           std::vector<double> y;
           for (size_t i = 0; i < x.size(); ++i) {
-            const double v = x[i];
-            double a = v;
-            if (activation == Activation::kSilu) a = v / (1 + std::exp(-v));
-            if (activation == Activation::kGelu) a = 0.5 * v * std::erfc(-v / std::sqrt(2.0));
-            if (activation == Activation::kGeluTanh) {
-              a = 0.5 * v * (1 + std::tanh(std::sqrt(2 / M_PI) * (v + 0.044715 * v * v * v)));
-            }
-            y.push_back(a * up[i]);
+            y.push_back(ReferenceActivation(activation, x[i]) * up[i]);
           }
           return y;
         },
@@ -164,6 +159,29 @@ TEST(Rows, Add) {
         return y;
       },
       0);
+}
+
+TEST(Rows, Affine) {
+  for (const bool weighted : {false, true}) {
+    for (const bool biased : {false, true}) {
+      const auto vector = [](bool there, const Floats& v) { return there ? v.data() : nullptr; };
+      Check(
+          [=](const RowKernels& k, Floats x) {
+            const Floats weight = Weight(x.size(), 7), bias = Weight(x.size(), 9);
+            k.affine(x.data(), vector(weighted, weight), vector(biased, bias), x.size(), x.data());
+            return x;
+          },
+          [=](const Floats& x) {
+            const Floats weight = Weight(x.size(), 7), bias = Weight(x.size(), 9);
+            std::vector<double> y;
+            for (size_t i = 0; i < x.size(); ++i) {
+              y.push_back(double{x[i]} * (weighted ? weight[i] : 1) + (biased ? bias[i] : 0));
+            }
+            return y;
+          },
+          1e-6);
+    }
+  }
 }
 
 TEST(Rows, Rope) {

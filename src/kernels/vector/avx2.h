@@ -75,6 +75,16 @@ RUSHLIGHT_INLINE void Unzip(const T* p, F32x16* even, F32x16* odd) {
   Unzip8(p + 16, &even->high, &odd->high);
 }
 
+RUSHLIGHT_INLINE __m256 LoadBits8(const uint8_t* p, unsigned shift, uint32_t mask) {
+  const __m256i words = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+  const __m256i shifted = _mm256_srl_epi32(words, _mm_cvtsi32_si128(static_cast<int>(shift)));
+  const __m256i bits = _mm256_and_si256(shifted, _mm256_set1_epi32(static_cast<int>(mask)));
+  return _mm256_cvtepi32_ps(bits);
+}
+RUSHLIGHT_INLINE F32x16 LoadBits(const uint8_t* p, unsigned shift, uint32_t mask) {
+  return {LoadBits8(p, shift, mask), LoadBits8(p + 32, shift, mask)};
+}
+
 RUSHLIGHT_INLINE F32x16 operator+(F32x16 a, F32x16 b) {
   return {_mm256_add_ps(a.low, b.low), _mm256_add_ps(a.high, b.high)};
 }

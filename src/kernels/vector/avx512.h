@@ -56,6 +56,13 @@ RUSHLIGHT_INLINE void Unzip(const Float16* p, F32x16* even, F32x16* odd) {
   odd->v = _mm512_cvtph_ps(_mm512_cvtepi32_epi16(_mm512_srli_epi32(line, 16)));
 }
 
+RUSHLIGHT_INLINE F32x16 LoadBits(const uint8_t* p, unsigned shift, uint32_t mask) {
+  const __m512i words = _mm512_loadu_si512(p);
+  const __m512i shifted = _mm512_srl_epi32(words, _mm_cvtsi32_si128(static_cast<int>(shift)));
+  const __m512i bits = _mm512_and_si512(shifted, _mm512_set1_epi32(static_cast<int>(mask)));
+  return {_mm512_cvtepi32_ps(bits)};
+}
+
 RUSHLIGHT_INLINE F32x16 operator+(F32x16 a, F32x16 b) { return {_mm512_add_ps(a.v, b.v)}; }
 RUSHLIGHT_INLINE F32x16 operator-(F32x16 a, F32x16 b) { return {_mm512_sub_ps(a.v, b.v)}; }
 RUSHLIGHT_INLINE F32x16 operator*(F32x16 a, F32x16 b) { return {_mm512_mul_ps(a.v, b.v)}; }

@@ -69,5 +69,6 @@ RUSHLIGHT_INLINE F32x16 GeluTanh(F32x16 x) {
   const F32x16 inner = x * MulAdd(x * x, Set(0.0356774081f), Set(0.797884561f));
   return Set(0.5f) * x * (Set(1.0f) + Tanh(inner));
 }
+RUSHLIGHT_INLINE F32x16 QuickGelu(F32x16 x) { return x / (Set(1.0f) + Exp(Set(-1.702f) * x)); }
 
 }  // namespace rushlight::kernels::RUSHLIGHT_ISA

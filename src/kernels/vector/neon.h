@@ -67,6 +67,16 @@ RUSHLIGHT_INLINE void Unzip(const T* p, F32x16* even, F32x16* odd) {
   }
 }
 
+RUSHLIGHT_INLINE F32x16 LoadBits(const uint8_t* p, unsigned shift, uint32_t mask) {
+  const int32x4_t right = vdupq_n_s32(-static_cast<int>(shift));
+  F32x16 r;
+  for (int i = 0; i < 4; ++i) {
+    const uint32x4_t shifted = vshlq_u32(vreinterpretq_u32_u8(vld1q_u8(p + 16 * i)), right);
+    r.v[i] = vcvtq_f32_u32(vandq_u32(shifted, vdupq_n_u32(mask)));
+  }
+  return r;
+}
+
 #define RUSHLIGHT_QUARTERS(expression)             \
   F32x16 r;                                        \
   for (int i = 0; i < 4; ++i) r.v[i] = expression; \

@@ -55,6 +55,15 @@ inline void Unzip(const T* p, F32x16* even, F32x16* odd) {
   }
 }
 
+// Sixteen words of 32 bits, shifted to the right and masked, as numbers.  Requires: mask < 2^31.
+inline F32x16 LoadBits(const uint8_t* p, unsigned shift, uint32_t mask) {
+  uint32_t word[16];
+  std::memcpy(word, p, sizeof word);
+  F32x16 r;
+  for (int i = 0; i < 16; ++i) r.lane[i] = static_cast<float>(word[i] >> shift & mask);
+  return r;
+}
+
 #define RUSHLIGHT_LANES(expression) \
   F32x16 r;                         \
   for (int i = 0; i < 16; ++i) {    \

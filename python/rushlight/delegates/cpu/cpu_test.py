@@ -26,6 +26,7 @@ SIZES = dict(
     hidden_size=64, num_hidden_layers=2, num_attention_heads=4, intermediate_size=96, vocab_size=99,
     max_position_embeddings=96, num_key_value_heads=2,
 )  # fmt: skip
+PLAIN = {name: size for name, size in SIZES.items() if name != "num_key_value_heads"}
 MODELS = {
     "llama": lambda: T.LlamaForCausalLM(T.LlamaConfig(**SIZES)),
     "qwen2": lambda: T.Qwen2ForCausalLM(T.Qwen2Config(**SIZES)),  # biases
@@ -35,7 +36,26 @@ MODELS = {
     "columns": lambda: T.Phi3ForCausalLM(T.Phi3Config(**SIZES, pad_token_id=0)),
     "partial": lambda: T.StableLmForCausalLM(T.StableLmConfig(**SIZES)),
     "scales": lambda: T.GraniteForCausalLM(T.GraniteConfig(**SIZES, residual_multiplier=0.5)),
-    "in pieces": lambda: T.CohereForCausalLM(T.CohereConfig(**SIZES)),
+    "pairs": lambda: T.CohereForCausalLM(T.CohereConfig(**SIZES)),
+    "conv1d": lambda: T.GPT2LMHeadModel(
+        T.GPT2Config(vocab_size=99, n_embd=64, n_layer=2, n_head=4, n_positions=96)
+    ),
+    "by heads": lambda: T.GPTNeoXForCausalLM(T.GPTNeoXConfig(**PLAIN)),
+    "one key": lambda: T.FalconForCausalLM(
+        T.FalconConfig(vocab_size=99, hidden_size=64, num_hidden_layers=2, num_attention_heads=4)
+    ),
+    "counts": lambda: T.OPTForCausalLM(
+        T.OPTConfig(
+            vocab_size=99,
+            hidden_size=64,
+            num_hidden_layers=2,
+            num_attention_heads=4,
+            ffn_dim=96,
+            max_position_embeddings=96,
+            word_embed_proj_dim=64,
+        )
+    ),
+    "in pieces": lambda: T.MixtralForCausalLM(T.MixtralConfig(**SIZES, num_local_experts=4)),
 }
 TOKENS = 40
 
@@ -216,6 +236,10 @@ def test_integers_of_a_checkpoint_stay(form):
     assert names == [1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2]  # of two layers, embedding, head
     got = logits(rushlight.load(program.buffer), ids, TOKENS - 1)[-1]
     assert 0 < abs(got - expected).max() < 0.05 * abs(expected).max()
+    exact = compiled(model, Quantization("int8", activations="fp32", cache="fp32"))
+    for chunk in (TOKENS - 1, 1):
+        got = logits(rushlight.load(exact.buffer), ids, chunk)[-1]
+        np.testing.assert_allclose(got, expected, atol=3e-6 * abs(expected).max())
 
 
 def test_integers_stay_where_as_many_bits_are_asked_for():
@@ -225,6 +249,9 @@ def test_integers_stay_where_as_many_bits_are_asked_for():
     assert forms == [FORMS[2], "int4", "bfloat16", "float32"]
     assert Quantization("int4", modules={"w": "int8"}).form_of("w", p) == FORMS[2]
     assert Quantization("int8").form_of("w", torch.zeros(1)) == "int8"
+    with torch.no_grad():
+        p.add_(1)
+    assert Quantization("int8").form_of("w", p) == "int8"
 
 
 def test_integers_that_their_form_does_not_hold():
@@ -268,7 +295,13 @@ def test_users_partitioners_of_one_method_come_behind_ours_in_all():
 
 
 def test_options_that_do_not_exist():
-    for wrong in (dict(weights="int3"), dict(group=24), dict(cache="int8"), dict(modules={"*": "x"})):
+    for wrong in (
+        dict(weights="int3"),
+        dict(group=24),
+        dict(activations="bf16"),
+        dict(cache="int8"),
+        dict(modules={"*": "x"}),
+    ):
         with pytest.raises(ValueError):
             Quantization(**wrong)
     with pytest.raises(ValueError):

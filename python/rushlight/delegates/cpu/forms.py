@@ -15,16 +15,24 @@ from dataclasses import dataclass
 import torch
 from torch import fx
 
-from rushlight.delegates.cpu.ops import CACHED_ATTENTION, ROPE
+from rushlight.delegates.cpu.ops import CACHED_ATTENTION, QUICK_GELU, ROPE
 from rushlight.dialect.symbolic import expr_of
 
 aten = torch.ops.aten
+ATTENTION = torch.ops.rushlight.attention.default
 
 # The same memory, seen otherwise.
-ALIASES = (aten.view.default, aten.permute.default, aten.clone.default)
+VIEWS = (aten.view.default, aten.unflatten.int, aten.flatten.using_ints)
+ALIASES = (*VIEWS, aten.permute.default, aten.clone.default)
 
 ROWS, HEADS, PERMUTED = "rows", "heads", "permuted"
-ACTIVATIONS = {aten.silu.default: 1, aten.gelu.default: 2}  # fb.cpu.Activation; gelu's tanh: 3
+ACTIVATIONS = {  # fb.cpu.Activation; gelu by tanh: 3
+    aten.silu.default: 1,
+    aten.gelu.default: 2,
+    aten.relu.default: 4,
+    aten.tanh.default: 5,
+    QUICK_GELU: 6,
+}
 
 
 @dataclass(frozen=True)
@@ -83,6 +91,18 @@ class Forms:
             and all(want in (-1, have) for have, want in zip(value.shape, shape, strict=True))
         )
 
+    def drop(self, nodes) -> None:
+        """Takes forms from nodes, and from those that have none without them."""
+        for n in nodes:
+            self.form.pop(n, None)
+        self._drop_what_leaks()
+
+    def inside(self, node: fx.Node) -> list[fx.Node]:
+        """The inputs that a node has to have in its own piece: heads, and what it works on in place."""
+        if node.target is ROPE:
+            return [i for i in (node.args[0], source_of(node.args[0])) if i in self.form]
+        return [i for i in node.all_input_nodes if i in self.form and self.form[i].kind != ROWS]
+
     def _drop_what_leaks(self) -> None:
         """What is seen as heads exists inside of plans only, and a fused pair together or not at all."""
         while True:
@@ -101,11 +121,25 @@ class Forms:
             return False
         if node.target is operator.getitem:
             return node.args[0] in self.form
-        for i in node.all_input_nodes:  # heads are made inside
+        if node.target is ATTENTION and not self._is_argument(node.args[3]):
+            return False
+        if node.target is ATTENTION:
+            rows = node.args[:3]
+        else:
+            rows = node.args[:1] if node.target in VIEWS else node.all_input_nodes
+        for i in rows:  # heads are made inside, and merged again
             if i not in self.form and i not in self.constants and i.op == "call_function":
                 if self.form[node].kind != ROWS:
-                    return node.target is aten.view.default
+                    return node.target in VIEWS
+                if node.target in VIEWS and i.meta["val"].shape[-1] != self.form[node].width:
+                    return False
         return True
+
+    def _is_argument(self, mask: fx.Node | None) -> bool:
+        """Whether a mask comes from outside, and is nothing else to steps."""
+        return mask is None or (
+            mask not in self.form and all(u.target is ATTENTION or u not in self.form for u in mask.users)
+        )
 
 
 def fused_linear(node: fx.Node, forms: Forms) -> bool:
@@ -138,9 +172,9 @@ def _linear(forms: Forms, node: fx.Node) -> Form | None:
 
 def _embedding(forms: Forms, node: fx.Node) -> Form | None:
     weight, ids = node.args[:2]
-    if not forms.weight(weight, -1, -1) or ids.op != "placeholder":
+    if not forms.weight(weight, -1, -1) or ids in forms.constants or ids.meta["val"].dtype != torch.int64:
         return None
-    return rows_of(node.meta["val"]) if ids.meta["val"].dtype == torch.int64 else None
+    return rows_of(node.meta["val"])
 
 
 def _norm(forms: Forms, node: fx.Node) -> Form | None:
@@ -169,12 +203,14 @@ def _view(forms: Forms, node: fx.Node) -> Form | None:
         return Form(HEADS, form.rows, form.width)
     if form.kind == HEADS and after[:-1] == before[:-2]:
         return Form(ROWS, form.rows, form.width)
-    return form if form.kind == ROWS and after == before else None
+    if form.kind == ROWS and after[-1] == before[-1] and math.prod(after) == math.prod(before):
+        return form
+    return None
 
 
 def _permute(forms: Forms, node: fx.Node) -> Form | None:
     form = forms.of(node.args[0])
-    if form is None or list(node.args[1]) != [0, 2, 1, 3] or node.meta["val"].shape[0] != 1:
+    if form is None or list(node.args[1]) != [0, 2, 1, 3]:
         return None
     other = {HEADS: PERMUTED, PERMUTED: HEADS}.get(form.kind)
     return other and Form(other, form.rows, form.width)
@@ -187,15 +223,23 @@ def _clone(forms: Forms, node: fx.Node) -> Form | None:
 def _rope(forms: Forms, node: fx.Node) -> Form | None:
     """Works in place, so nobody else may read what is turned."""
     form, x = forms.of(node.args[0]), node.args[0]
-    if form is None or form.kind != PERMUTED:
+    if form is None or form.kind != PERMUTED or (node.args[1] is not None and x.meta["val"].shape[0] != 1):
         return None
-    while x.target in ALIASES or is_columns(x):
+    source = source_of(x)
+    while x is not source:
         if len(x.users) != 1:
             return None
         x = x.args[0]
     if x not in forms.form or x.target in (ROPE, operator.getitem):
         return None
     return form if len(x.users) == 1 or all(is_columns(u) for u in x.users) else None
+
+
+def source_of(x: fx.Node) -> fx.Node:
+    """What has the memory that x is seen in."""
+    while x.target in ALIASES or is_columns(x):
+        x = x.args[0]
+    return x
 
 
 def _attention(forms: Forms, node: fx.Node) -> Form | None:
@@ -207,6 +251,27 @@ def _attention(forms: Forms, node: fx.Node) -> Form | None:
         return None
     heads, size = node.args[0].meta["val"].shape[1], node.args[2].meta["val"].shape[-1]
     return Form(PERMUTED, parts[0].rows, heads * size)
+
+
+def _self_attention(forms: Forms, node: fx.Node) -> Form | None:
+    query, key, value, mask, causal, _, _, sinks = node.args
+    parts = [forms.of(a) for a in (query, key, value)]
+    if any(p is None or p.kind != PERMUTED for p in parts):
+        return None
+    q, k, v = ([expr_of(s) for s in n.meta["val"].shape] for n in (query, key, value))
+    batch, heads, length, size = q
+    if k[:1] + k[2:] != [batch, length, size] or v[:3] != k[:3] or heads % k[1] != 0:
+        return None
+    if mask is not None:
+        allowed = (batch, heads, length, length)
+        sizes = [expr_of(s) for s in mask.meta["val"].shape]
+        if mask.meta["val"].dtype != torch.float32 or len(sizes) not in (1, 2, 3, 4) or sizes[-1] != length:
+            return None
+        if any(a not in (1, b) for a, b in zip(sizes[::-1], allowed[::-1], strict=False)):
+            return None
+    if sinks is not None and not forms.weight(sinks, heads):
+        return None
+    return Form(PERMUTED, parts[0].rows, int(heads * v[3]))
 
 
 def _getitem(forms: Forms, node: fx.Node) -> Form | None:
@@ -223,6 +288,9 @@ def _pair(forms: Forms, node: fx.Node) -> Form | None:
         return forms.form[node.args[0]]
     if len(node.args) != 2 or node.kwargs:
         return None
+    affine = affine_of(node, forms)
+    if affine is not None:
+        return forms.of(affine[0])
     a, b = (forms.of(x) if isinstance(x, fx.Node) else None for x in node.args)
     if a is None or b is None or a.kind != ROWS or a != b:
         return None
@@ -270,6 +338,60 @@ def scale_of(node: fx.Node, forms: Forms):
     return factor if one and factor.meta["val"].dim() < 2 else None
 
 
+def affine_of(node: fx.Node, forms: Forms):
+    """(rows, constant, size) of rows that a constant is added to, or multiplies: one vector for all (size
+    1), one for each of a group's rows, or one for each row."""
+    if len(node.args) != 2 or node.kwargs:
+        return None
+    for x, constant in (node.args, node.args[::-1]):
+        if constant not in forms.constants or x in forms.constants or not isinstance(x, fx.Node):
+            continue
+        form, value = forms.of(x), constant.meta["val"]
+        shape = [expr_of(s) for s in x.meta["val"].shape]
+        if form is None or form.kind != ROWS or value.dtype != torch.float32 or value.dim() > len(shape):
+            continue
+        own = [1] * (len(shape) - value.dim()) + list(value.shape)
+        if own[-1] != form.width or len(shape) < 2 or [expr_of(s) for s in node.meta["val"].shape] != shape:
+            continue
+        if all(s == 1 for s in own[:-1]):
+            return x, constant, 1
+        if own[-2] == shape[-2] and all(s == 1 for s in own[:-2]):
+            return x, constant, own[-2]
+        if own == shape:
+            return x, constant, math.prod(own[:-1])
+    return None
+
+
+def group_size(node: fx.Node):
+    """The rows of a group, where a node's step looks at groups: a number or an expression."""
+    grouped = node.target is ATTENTION or (node.target is ROPE and node.args[1] is None)
+    return expr_of(node.args[0].meta["val"].shape[2]) if grouped else None
+
+
+def length_of(value: torch.Tensor, is_rows: bool):
+    """The rows of a group that an argument tells of: the last of its leading sizes."""
+    behind = int(is_rows)
+    return expr_of(value.shape[-1 - behind]) if value.dim() > behind else None
+
+
+def has_groups(node: fx.Node, piece: list[fx.Node], forms: Forms) -> bool:
+    """Whether a piece, of a node that looks at groups, has them: many rows, and an argument that tells how
+    many rows a group has, where that is not known."""
+    size = group_size(node)
+    if size is None:
+        return True
+    if forms.form[node].rows == 1 and any(forms.form[n].rows not in (1, None) for n in piece):
+        return False
+    inside = set(piece)
+    outside = {i: n for n in piece for i in n.all_input_nodes if i not in inside}
+    return size.is_number or any(
+        isinstance(i.meta.get("val"), torch.Tensor)
+        and length_of(i.meta["val"], i.meta["val"].dtype == torch.float32 and user.target is not ATTENTION)
+        == size
+        for i, user in outside.items()
+    )
+
+
 def _last(forms: Forms, node: fx.Node) -> Form | None:
     """x[:, -1:]"""
     form = forms.of(node.args[0])
@@ -290,14 +412,20 @@ _RULES = {
     aten.rms_norm.default: _norm,
     aten.layer_norm.default: _norm,
     aten.view.default: _view,
+    aten.unflatten.int: _view,
+    aten.flatten.using_ints: _view,
     aten.permute.default: _permute,
     aten.add.Tensor: _pair,
     aten.mul.Tensor: _pair,
     aten.silu.default: _activation,
     aten.gelu.default: _activation,
+    aten.relu.default: _activation,
+    aten.tanh.default: _activation,
+    QUICK_GELU: _activation,
     aten.slice.Tensor: _slice,
     aten.clone.default: _clone,
     ROPE: _rope,
     CACHED_ATTENTION: _attention,
+    ATTENTION: _self_attention,
     operator.getitem: _getitem,
 }

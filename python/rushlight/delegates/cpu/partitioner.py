@@ -12,8 +12,8 @@ from torch import fx
 from torch.export import ExportedProgram
 
 from rushlight.delegates.backend import CompileSpec
-from rushlight.delegates.cpu.forms import Forms
-from rushlight.delegates.cpu.ops import CACHED_ATTENTION, ROPE, cached_attention, rope
+from rushlight.delegates.cpu.forms import ATTENTION, HEADS, Forms, has_groups
+from rushlight.delegates.cpu.ops import CACHED_ATTENTION, QUICK_GELU, ROPE, cached_attention, quick_gelu, rope
 from rushlight.delegates.cpu.patterns import Context, fuse
 from rushlight.delegates.cpu.positions import Positions, find_positions
 from rushlight.delegates.cpu.steps import RushlightCpu
@@ -47,18 +47,21 @@ class CpuPartitioner(Partitioner):
             for node in nodes:
                 node.meta["delegation_tag"] = tag
                 if node.target is aten.view.default:
-                    _infer_rows(node)
+                    _infer_rows(node, forms)
                 if node.target is CACHED_ATTENTION:
                     for cache in node.args[3:5]:
                         cache.meta["delegation_tag"] = tag
         _share_constants(program, tags)
         tag_constant_data(program)
+        for constant in constant_tensors(program):
+            if any(u.target is ATTENTION and u.args[3] is constant for u in constant.users):
+                constant.meta.pop("delegation_tag", None)  # masks are arguments
         return PartitionResult(program, tags)
 
 
 def _open_what_is_left(program: ExportedProgram) -> Forms:
     """The forms of a graph, in which patterns that belong to none are written out again."""
-    table = {ROPE: rope, CACHED_ATTENTION: cached_attention}
+    table = {ROPE: rope, CACHED_ATTENTION: cached_attention, QUICK_GELU: quick_gelu}
     while True:
         forms = Forms(program.graph, constant_tensors(program))
         left = {n for n in program.graph.nodes if n.target in table and n not in forms.form}
@@ -69,11 +72,15 @@ def _open_what_is_left(program: ExportedProgram) -> Forms:
         program.graph.eliminate_dead_code()
 
 
-def _infer_rows(view: fx.Node) -> None:
+def _infer_rows(view: fx.Node, forms: Forms) -> None:
     """Sizes of a view as numbers, the one that is not known as -1, so that no size is an input."""
     sizes = [s if isinstance(s, int) else -1 for s in view.meta["val"].shape]
     if sizes.count(-1) <= 1:
         view.args = (view.args[0], sizes)
+    elif forms.form[view].kind == HEADS:
+        view.target, view.args = aten.unflatten.int, (view.args[0], -1, sizes[-2:])
+    else:
+        view.target, view.args = aten.flatten.using_ints, (view.args[0], -2, -1)
 
 
 def _share_constants(program: ExportedProgram, tags) -> None:
@@ -114,21 +121,52 @@ def _cache_positions(program: ExportedProgram, positions: Positions) -> int:
 
 def _pieces(graph: fx.Graph, forms: Forms) -> list[list[fx.Node]]:
     """The nodes with forms, cut where what the delegate does not know stands between them, and where
-    rows are of another number."""
-    level: dict[fx.Node, int] = {}
-    rows: dict[fx.Node, object] = {}  # of the piece: a single row belongs to what it is the last row of
-    for node in graph.nodes:
-        known = [i for i in node.all_input_nodes if i in level]
-        if node in forms.form:
-            rows[node] = _rows_of_piece(node, forms, rows)
-            level[node] = max((level[i] + (rows.get(i) != rows[node]) for i in known), default=0)
-        elif known:
-            level[node] = max(level[i] for i in known)
+    rows are of another number.  Nodes that no piece can hold lose their forms."""
+    while True:
+        pieces = _cut(graph, forms)
+        left = [n for nodes in pieces if not _worthwhile(nodes) for n in nodes]
+        left += [n for nodes in pieces for n in nodes if not has_groups(n, nodes, forms)]
+        if not left:
+            return pieces
+        forms.drop(left)
+
+
+def _cut(graph: fx.Graph, forms: Forms) -> list[list[fx.Node]]:
+    least: dict[fx.Node, int] = {}  # levels of what must be where its users are
+    highest = None
+    while True:
+        level: dict[fx.Node, int] = {}
+        rows: dict[fx.Node, object] = {}  # of the piece: a single row belongs to what it is the last row of
+        for node in graph.nodes:
+            known = [i for i in node.all_input_nodes if i in level]
+            if node in forms.form:
+                rows[node] = _rows_of_piece(node, forms, rows)
+                behind = (level[i] + (rows.get(i) != rows[node]) for i in known)
+                level[node] = max(least.get(node, 0), *behind, 0)
+            elif known:
+                level[node] = max(level[i] for i in known)
+        late = {
+            i: level[node]
+            for node in graph.nodes
+            if node in forms.form
+            for i in forms.inside(node)
+            if level[i] < level[node]
+        }
+        if not late:
+            break
+        # What goes up with every round waits for itself: its user cannot be in the same piece.
+        highest = highest or 2 * max(level.values()) + 2
+        stuck = [i for i in late if late[i] > highest]
+        if stuck:
+            forms.drop(u for i in stuck for u in list(i.users))
+            least.clear()
+        else:
+            least.update(late)
     pieces: dict[object, list[fx.Node]] = {}
     for node in graph.nodes:
         if node in forms.form:
             pieces.setdefault((level[node], rows[node]), []).append(node)
-    return [nodes for nodes in pieces.values() if _worthwhile(nodes)]
+    return list(pieces.values())
 
 
 def _rows_of_piece(node: fx.Node, forms: Forms, rows: dict):
@@ -139,4 +177,4 @@ def _rows_of_piece(node: fx.Node, forms: Forms, rows: dict):
 
 
 def _worthwhile(nodes: list[fx.Node]) -> bool:
-    return any(n.target in (aten.linear.default, CACHED_ATTENTION, ROPE) for n in nodes)
+    return any(n.target in (aten.linear.default, ATTENTION, CACHED_ATTENTION, ROPE) for n in nodes)

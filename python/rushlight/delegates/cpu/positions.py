@@ -17,6 +17,17 @@ from torch.export.graph_signature import InputKind
 from rushlight.dialect.symbolic import SIZE_OPERATORS
 from rushlight.passes.base import constant_tensors, input_specs
 
+_NOTHING = -1e30  # scores below it are as good as minus infinity
+
+
+def seen(mask: torch.Tensor) -> torch.Tensor | None:
+    """bool: what a mask leaves, which is of bool, or of floats that are 0 or next to minus infinity; None for
+    other floats."""
+    if mask.dtype == torch.bool:
+        return mask
+    left = mask == 0
+    return left if bool((left | (mask < _NOTHING)).all()) else None
+
 
 class Positions:
     """The method's input of positions, int64 [S], and what follows from it."""
@@ -85,15 +96,15 @@ class Positions:
         return table.contiguous()
 
     def window(self, mask, limit: int) -> int | None:
-        """What a mask bool [1, 1, S, limit] leaves: 0, everything up to the row's own position; n, the
+        """What a mask [1, 1, S, limit] leaves: 0, everything up to the row's own position; n, the
         last n of these; None, something else."""
         if not self.follows(mask):
             return None
-        last = self.value(mask, torch.arange(limit - 1, limit))
-        if last.dtype != torch.bool or last.numel() != limit:
+        last = seen(self.value(mask, torch.arange(limit - 1, limit)))
+        if last is None or last.numel() != limit:
             return None
-        seen = int(last.sum())
-        window = 0 if seen == limit else seen
+        count = int(last.sum())
+        window = 0 if count == limit else count
         columns = torch.arange(limit)
         pieces = range(0, limit, 256)
         if len(pieces) > 64:  # rows that say as much as all of them
@@ -103,8 +114,10 @@ class Positions:
             expected = columns <= rows[:, None]
             if window:
                 expected &= columns > rows[:, None] - window
-            value = self.value(mask, rows)
-            if value.numel() != expected.numel() or not torch.equal(value.reshape(expected.shape), expected):
+            value = seen(self.value(mask, rows))
+            if value is None or value.numel() != expected.numel():
+                return None
+            if not torch.equal(value.reshape(expected.shape), expected):
                 return None
         return window
 

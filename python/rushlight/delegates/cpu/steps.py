@@ -26,10 +26,14 @@ from rushlight.delegates.backend import (
 from rushlight.delegates.cpu.forms import (
     ACTIVATIONS,
     ALIASES,
+    ATTENTION,
     Forms,
     activation_of,
+    affine_of,
     fused_gate,
+    group_size,
     is_columns,
+    length_of,
     scale_of,
 )
 from rushlight.delegates.cpu.ops import CACHED_ATTENTION, ROPE
@@ -39,7 +43,7 @@ from rushlight.export.importer import tensor_of
 from rushlight.passes.base import input_specs
 
 aten = torch.ops.aten
-TOKENS, POSITIONS, ROWS_IN, ROWS_OUT = range(4)
+TOKENS, POSITIONS, ROWS_IN, ROWS_OUT, MASK = range(5)
 CACHE_TYPES = {"float32": 0, "bfloat16": 1, "float16": 2}
 
 
@@ -129,6 +133,8 @@ class _Planner:
             if uses(node, aten.embedding.default, 1):
                 self.arguments.append((TOKENS, 0, False, [], -1))
                 self.row_argument = index
+            elif uses(node, ATTENTION, 3):
+                self.arguments.append((MASK, 0, False, [], -1))
             elif value.dtype == torch.int64:
                 self.arguments.append((POSITIONS, 0, False, [], -1))
                 self.position_argument = index
@@ -153,10 +159,8 @@ class _Planner:
         sizes = [expr_of(s) for s in node.meta["val"].shape[:-1]]
         for i, user in enumerate(self._user_inputs()):
             shape = [expr_of(s) for s in user.meta["val"].shape]
-            if (
-                self.arguments[i][0] != POSITIONS
-                and sizes == shape[: len(shape) - (self.arguments[i][0] > 1)]
-            ):
+            kind = self.arguments[i][0]
+            if kind in (TOKENS, ROWS_IN) and sizes == shape[: len(shape) - (kind == ROWS_IN)]:
                 return i
         raise NotImplementedError(f"no input has the sizes of {node}")
 
@@ -206,15 +210,18 @@ class _Planner:
             self.matrices[key] = len(self.packed)
             self.data[packed.key] = NamedData(packed.key, packed.data)
             self.packed.append(packed)
-            names = tuple(self.constants[n].target for n in nodes)
+            names = tuple(dict.fromkeys(self.name(n) for n in nodes))
             numbers = packed.outputs * packed.inputs
             format = f"{form.format} as it came" if isinstance(form, IntegerForm) else form
             self.weights.append(StoredWeights(names, format, numbers, len(packed.data), packed.error))
         return self.matrices[key]
 
     def stored_form(self, weight: fx.Node) -> str | IntegerForm:
-        spec = self.constants[weight]
-        return self.quantization.form_of(spec.target, tensor_of(self.program, spec))
+        return self.quantization.form_of(self.name(weight), tensor_of(self.program, self.constants[weight]))
+
+    def name(self, constant: fx.Node) -> str:
+        """As the model calls it, or calls what it was made of (Context.derived)."""
+        return self.constants[constant].target.partition(":")[0]
 
     def alike(self, a: fx.Node, b: fx.Node) -> bool:
         """Whether two products' weights can be one matrix."""
@@ -261,6 +268,8 @@ class _Planner:
 
     def _residual_of(self, node: fx.Node) -> fx.Node | None:
         """The product that an addition is part of."""
+        if affine_of(node, self.forms) is not None:
+            return None
         for linear, other in (node.args[::-1], node.args):
             if linear.target is aten.linear.default and len(linear.users) == 1 and other is not linear:
                 return linear
@@ -280,6 +289,8 @@ class _Planner:
             self._add(node)
         elif target is aten.mul.Tensor:
             self._mul(node)
+        elif target is ATTENTION:
+            self._self_attention(node)
         elif target in ALIASES:
             self._alias(node, self.part[node.args[0]])
         elif is_columns(node):
@@ -368,11 +379,33 @@ class _Planner:
             reads, out,
             lambda w: w.matmul(
                 source.place, out.place, matrix, bias, residual.place if residual else None, activation,
-                gated, out.width,
+                gated, out.width, self.quantization.activations == "float32",
             ),
         )  # fmt: skip
 
+    def _groups(self, size) -> tuple[int, int]:
+        """(most rows of a group, the argument that tells how many there are, or -1)"""
+        if isinstance(size, int) or size.is_number:
+            return int(size), -1
+        for i, node in enumerate(self._user_inputs()):
+            if length_of(node.meta["val"], self.arguments[i][0] == ROWS_IN) == size:
+                return Bounds(dict(self.program.range_constraints)).upper(size), i
+        raise NotImplementedError(f"no argument has {size} rows")
+
+    def _affine(self, node: fx.Node) -> bool:
+        affine = affine_of(node, self.forms)
+        if affine is None:
+            return False
+        x, constant, size = affine
+        vectors = [-1, -1]
+        vectors[node.target is aten.add.Tensor] = self.vector(constant)
+        source, out, groups = self.part[x], self.new(node), self._groups(size)
+        self.add([source], out, lambda w: w.affine(source.place, out.place, out.width, *vectors, groups))
+        return True
+
     def _add(self, node: fx.Node) -> None:
+        if self._affine(node):
+            return
         linear = self._residual_of(node)
         if linear is not None and linear not in self.part:
             other = node.args[0] if node.args[1] is linear else node.args[1]
@@ -390,6 +423,8 @@ class _Planner:
             source, out = self.part[node.args[0]], self.new(node)
             self.add([source], out, lambda w: w.scale(source.place, out.place, out.width, number))
             return
+        if self._affine(node):
+            return
         gate = self._gate(node)
         if gate is not None:
             act, first, second = gate
@@ -404,13 +439,16 @@ class _Planner:
         self.add([x, y], out, lambda w: w.gate(activation, x.place, y.place, out.place, out.width))
 
     def _rope(self, node: fx.Node) -> None:
-        x, _, cos, sin = node.args
+        x, positions, cos, sin, interleaved = node.args
         part = self.part[x]
         self.part[node] = part  # in place: forms.py says that nobody else reads it
         _, heads, _, size = x.meta["val"].shape
+        groups = self._groups(group_size(node)) if positions is None else None
         rotary = 2 * cos.meta["val"].shape[1]
         c, s = self.vector(cos), self.vector(sin)
-        self.add([part], part, lambda w: w.rope(part.place, heads, size, rotary, 0, c, s))
+        self.add(
+            [part], part, lambda w: w.rope(part.place, heads, size, rotary, int(interleaved), c, s, groups)
+        )
 
     def _attention(self, node: fx.Node) -> None:
         query, key, value, key_cache, value_cache, _, scale, window, softcap, sinks = node.args
@@ -427,6 +465,21 @@ class _Planner:
             [q, k, v], out,
             lambda w: w.attention(
                 q.place, k.place, v.place, out.place, query_heads, cache, window, scale, softcap, sink
+            ),
+        )  # fmt: skip
+
+    def _self_attention(self, node: fx.Node) -> None:
+        query, key, value, mask, causal, scale, softcap, sinks = node.args
+        q, k, v = (self.part[x] for x in (query, key, value))
+        _, heads, _, size = query.meta["val"].shape
+        _, kv_heads, _, value_size = value.meta["val"].shape
+        argument = -1 if mask is None else self._user_inputs().index(mask)
+        out, sink, groups = self.new(node), self.vector(sinks), self._groups(group_size(node))
+        self.add(
+            [q, k, v], out,
+            lambda w: w.self_attention(
+                q.place, k.place, v.place, out.place, heads, kv_heads, size, value_size, groups, causal,
+                scale, softcap or 0.0, sink, argument,
             ),
         )  # fmt: skip
 

@@ -59,16 +59,22 @@ class StoredIntegers:
 
     form: IntegerForm
     read: Callable[[], IntegerRows]
+    state: tuple[int, int]  # of the parameter's memory when it had these values
+
+
+def _state(parameter: torch.Tensor) -> tuple[int, int]:
+    return parameter.data_ptr(), parameter._version
 
 
 def keep_integers(parameter: torch.Tensor, form: IntegerForm, read: Callable[[], IntegerRows]) -> None:
     """Says what integers a parameter [n, k], which holds their values, was made of.  They are packed as they
-    are where as many bits are asked for, or more."""
-    parameter.rushlight_integers = StoredIntegers(form, read)
+    are where as many bits are asked for, or more, unless the parameter is changed before."""
+    parameter.rushlight_integers = StoredIntegers(form, read, _state(parameter))
 
 
 def integers_of(parameter: torch.Tensor) -> StoredIntegers | None:
-    return getattr(parameter, "rushlight_integers", None)
+    stored = getattr(parameter, "rushlight_integers", None)
+    return stored if stored is not None and stored.state == _state(parameter) else None
 
 
 @dataclass(frozen=True)
@@ -78,12 +84,15 @@ class Quantization:
     weights   float32, bfloat16, float16, int8 or int4
     group     inputs that share a scale, a multiple of 16; 0: all of a row
               (what a checkpoint has in as many bits or fewer stays as it is, with its own groups)
+    activations    beside int8 and int4 weights: int8, quantized for each token and group when they are
+              multiplied, or float32: slower, without that error
     cache     float32, bfloat16 or float16; none: bfloat16 where weights are not float32
     modules   other formats by name of the parameter, with wildcards: {"*.lm_head.*": "int8"}
     """
 
     weights: str = "float32"
     group: int = 32
+    activations: str = "int8"
     cache: str | None = None
     modules: dict[str, str] = field(default_factory=dict)
 
@@ -92,10 +101,13 @@ class Quantization:
         cache = self.cache or ("float32" if full(self.weights) == "float32" else "bfloat16")
         object.__setattr__(self, "weights", full(self.weights))
         object.__setattr__(self, "cache", full(cache))
+        object.__setattr__(self, "activations", full(self.activations))
         object.__setattr__(self, "modules", {p: full(f) for p, f in self.modules.items()})
         for format in (self.weights, *self.modules.values()):
             if format not in FORMATS:
                 raise ValueError(f"no format {format!r} for weights; there are {', '.join(FORMATS)}")
+        if self.activations not in ("int8", "float32"):
+            raise ValueError(f"no format {self.activations!r} for activations; there are int8, float32")
         if self.cache not in ("float32", "bfloat16", "float16"):
             raise ValueError(f"no format {self.cache!r} for caches; there are float32, bfloat16, float16")
         if self.group < 0 or self.group % 16 != 0:

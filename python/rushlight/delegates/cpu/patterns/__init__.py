@@ -17,8 +17,9 @@ from torch import fx
 from torch.export import ExportedProgram
 
 from rushlight.delegates.cpu.positions import Positions
+from rushlight.delegates.cpu.weights import integers_of, keep_integers
 from rushlight.dialect.decompose import inherit
-from rushlight.passes.base import add_constant
+from rushlight.passes.base import add_constant, constant_tensors, input_specs
 
 
 @dataclass
@@ -30,6 +31,13 @@ class Context:
     limit: int  # positions there are, 0 where nothing is cached
     tables: dict = field(default_factory=dict)
     windows: dict = field(default_factory=dict)
+    float_masks: dict = field(default_factory=dict)
+    mask_sums: dict = field(default_factory=dict)
+
+    def value(self, node) -> torch.Tensor | None:
+        """A constant's value; None where a node is none."""
+        value = constant_tensors(self.program).get(node)
+        return None if value is None else value.detach()
 
     def constant(self, key, make: Callable[[], torch.Tensor | None], name: str, like: fx.Node):
         """A constant input of the program, made once for each key; None where make() gives none."""
@@ -37,6 +45,18 @@ class Context:
             tensor = make()
             self.tables[key] = None if tensor is None else add_constant(self.program, tensor, name, like)
         return self.tables[key]
+
+    def derived(self, source: fx.Node, key: tuple, make, rows=None) -> fx.Node:
+        """A constant that is made of another: make(its value).  It goes by the other's name, with what
+        follows a colon.  `rows`: the same for what has as many rows, if rows are all that moves; the
+        integers of a checkpoint move with them."""
+        name = f"{input_specs(self.program)[source].target}:{key[0]}"
+        node = self.constant((source, *key), lambda: make(self.value(source)), name, source)
+        tensors = constant_tensors(self.program)
+        stored = integers_of(tensors[source])
+        if rows is not None and stored is not None:
+            keep_integers(tensors[node], stored.form, lambda: stored.read().rearranged(rows))
+        return node
 
 
 def insert(node: fx.Node, target, args: tuple, value) -> fx.Node:
@@ -55,9 +75,32 @@ def only(node, *targets) -> bool:
 
 def fuse(program: ExportedProgram, context: Context) -> None:
     """All patterns over a program, in place."""
-    from rushlight.delegates.cpu.patterns import attention, rms_norm, rope
+    from rushlight.delegates.cpu.patterns import (
+        activations,
+        attention,
+        eager_attention,
+        linear,
+        patches,
+        projections,
+        rms_norm,
+        rope,
+        self_attention,
+    )
 
-    for replace in (rms_norm.replace, rope.replace, rope.extend, attention.replace):
+    for replace in (
+        patches.replace,
+        linear.replace,
+        linear.merge,
+        linear.columns,
+        projections.replace,
+        activations.replace,
+        rms_norm.replace,
+        rope.replace,
+        rope.extend,
+        eager_attention.replace,
+        attention.replace,
+        self_attention.replace,
+    ):
         for node in list(program.graph.nodes):
             if node.op != "call_function":
                 continue

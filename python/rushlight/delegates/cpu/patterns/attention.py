@@ -25,12 +25,12 @@ def replace(node: fx.Node, context: Context) -> fx.Node | None:
     if node.target not in (_SDPA, _OWN) or context.positions is None:
         return None
     query, keys, values = node.args[:3]
-    options = _options(node)
+    options = options_of(node)
     if options is None or query.meta["val"].dim() != 4 or query.meta["val"].shape[0] != 1:
         return None
-    mask, scale, softcap, sinks = options
+    mask, causal, scale, softcap, sinks = options
     caches = [_cache(n, context) for n in (keys, values)]
-    if None in caches or mask is None:
+    if None in caches or mask is None or causal:
         return None
     (key_cache, key), (value_cache, value) = caches
     limit = key_cache.meta["val"].shape[2]
@@ -56,19 +56,19 @@ def _window(mask: fx.Node, limit: int, context: Context) -> int | None:
     return context.windows[key]
 
 
-def _options(node: fx.Node):
-    """(mask, scale, softcap, sinks), or None where there is something else."""
+def options_of(node: fx.Node):
+    """(mask, causal, scale, softcap, sinks), or None where there is something else."""
     if node.target is _OWN:
         mask, causal, scale, softcap, sinks = node.args[3:8]
-        return None if causal else (mask, float(scale), float(softcap or 0), sinks)
+        return mask, causal, float(scale), float(softcap or 0), sinks
     names = ("attn_mask", "dropout_p", "is_causal", "scale", "enable_gqa")
     given = {**dict(zip(names, node.args[3:], strict=False)), **node.kwargs}
-    if given.get("dropout_p") or given.get("is_causal"):
+    if given.get("dropout_p"):
         return None
     scale = given.get("scale")
     if scale is None:
         scale = 1 / math.sqrt(node.args[0].meta["val"].shape[-1])
-    return given.get("attn_mask"), float(scale), 0.0, None
+    return given.get("attn_mask"), bool(given.get("is_causal")), float(scale), 0.0, None
 
 
 def _cache(node, context: Context) -> tuple[fx.Node, fx.Node] | None:

@@ -1,6 +1,7 @@
 # Copyright (c) The Rushlight authors.
 # SPDX-License-Identifier: BSD-3-Clause
-"""x * rsqrt(mean(x^2) + eps) * weight, with the weight on either side, as rms_norm."""
+"""x * rsqrt(mean(x^2) + eps) * weight, with the weight on either side, as rms_norm; of x - mean(x), as
+layer_norm."""
 
 from __future__ import annotations
 
@@ -23,9 +24,23 @@ def replace(node: fx.Node, context: Context) -> fx.Node | None:
         size = source.meta["val"].shape[-1]
         if list(weight.meta["val"].shape) != [size] or node.meta["val"].dtype != torch.float32:
             continue
+        centred = _centred(source)
+        if centred is not None:
+            args = (centred, [size], weight, None, eps)
+            return insert(node, aten.layer_norm.default, args, node.meta["val"])
         args = (source, [size], weight, eps)
         return insert(node, aten.rms_norm.default, args, node.meta["val"])
     return None
+
+
+def _centred(node: fx.Node) -> fx.Node | None:
+    """x of x - mean(x)"""
+    if node.target is not aten.sub.Tensor or len(node.args) != 2 or node.kwargs:
+        return None
+    x, mean = node.args
+    last = x.meta["val"].dim() - 1
+    ok = isinstance(mean, fx.Node) and mean.target is aten.mean.dim and mean.args[0] is x
+    return x if ok and mean.args[1] in ([-1], [last]) and mean.args[2:] == (True,) else None
 
 
 def _normalised(node) -> tuple[fx.Node, float] | None:

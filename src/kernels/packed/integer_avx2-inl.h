@@ -15,8 +15,9 @@ struct I32x16 {
   __m256i low, high;
 };
 
-inline constexpr int kIntegerRows = 4;  // of a tile
+inline constexpr int kIntegerRows = 1;  // of a tile: more pass (integer_pass_avx2-inl.h)
 inline constexpr size_t kIntegerPanels = 1;
+inline constexpr bool kPasses = true;
 
 RUSHLIGHT_INLINE Line LoadLine(const uint8_t* p) {
   const auto* v = reinterpret_cast<const __m256i*>(p);

@@ -182,8 +182,15 @@ void Rows(const IntegerMatmulArgs& args, TileArgs* c, size_t panel, size_t panel
   }
 }
 
+// For instruction sets with few registers: integer_pass_avx2-inl.h.
+template <PackedFormat kFormat>
+void Pass(const IntegerMatmulArgs& args);
+
 template <PackedFormat kFormat>
 void Matmul(const IntegerMatmulArgs& args) {
+  if constexpr (kPasses) {
+    if (args.m > 1) return Pass<kFormat>(args);
+  }
   const PackedMatrix& w = args.weight;
   TileArgs c{
       w,       PanelBytes(w), GroupCount(w), args.m == 1 ? kAhead : kBlockPanels * PanelBytes(w),
@@ -195,9 +202,9 @@ void Matmul(const IntegerMatmulArgs& args) {
     for (size_t panel = args.out.begin; panel < args.out.end; panel += kBlockPanels) {
       const size_t left = args.out.end - panel;
       c.panels = w.panels + panel * c.panel_bytes;
+      const size_t panels = left < kBlockPanels ? left : kBlockPanels;
       size_t row = begin;
-      Rows<kFormat, kIntegerRows>(args, &c, panel, left < kBlockPanels ? left : kBlockPanels, &row,
-                                  end);
+      Rows<kFormat, kIntegerRows>(args, &c, panel, panels, &row, end);
     }
   }
 }

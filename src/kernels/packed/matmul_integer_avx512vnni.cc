@@ -22,6 +22,7 @@ struct I32x16 {
 
 inline constexpr int kIntegerRows = 8;  // of a tile
 inline constexpr size_t kIntegerPanels = 2;
+inline constexpr bool kPasses = false;
 
 RUSHLIGHT_INLINE Line LoadLine(const uint8_t* p) { return {_mm512_loadu_si512(p)}; }
 RUSHLIGHT_INLINE Line LowNibbles(Line x) { return {_mm512_and_si512(x.v, _mm512_set1_epi8(15))}; }

@@ -21,6 +21,7 @@ struct I32x16 {
 
 inline constexpr int kIntegerRows = 1;  // of a tile
 inline constexpr size_t kIntegerPanels = 1;
+inline constexpr bool kPasses = false;
 
 RUSHLIGHT_INLINE Line LoadLine(const uint8_t* p) {
   Line x;

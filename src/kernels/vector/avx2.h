@@ -35,12 +35,14 @@ RUSHLIGHT_INLINE __m256i First(int n) {
   return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
 }
 RUSHLIGHT_INLINE F32x16 LoadFirst(const float* p, size_t n, float fill = 0) {
+  if (n >= 16) return Load(p);
   const __m256i low = First(static_cast<int>(n)), high = First(static_cast<int>(n) - 8);
   const __m256 rest = _mm256_set1_ps(fill);
   return {_mm256_blendv_ps(rest, _mm256_maskload_ps(p, low), _mm256_castsi256_ps(low)),
           _mm256_blendv_ps(rest, _mm256_maskload_ps(p + 8, high), _mm256_castsi256_ps(high))};
 }
 RUSHLIGHT_INLINE void StoreFirst(float* p, F32x16 x, size_t n) {
+  if (n >= 16) return Store(p, x);  // AMD takes long over masks
   _mm256_maskstore_ps(p, First(static_cast<int>(n)), x.low);
   _mm256_maskstore_ps(p + 8, First(static_cast<int>(n) - 8), x.high);
 }

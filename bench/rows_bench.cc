@@ -68,10 +68,12 @@ void BenchAttention(Isa isa, std::vector<float>* memory, const Roofline& roof) {
       {DType::kBFloat16, 1, 1024, 8, 4, 64},  {DType::kBFloat16, 1, 1024, 8, 2, 128},
       {DType::kFloat32, 1, 1024, 8, 1, 64},   {DType::kFloat32, 512, 512, 3, 3, 64},
       {DType::kBFloat16, 512, 512, 3, 3, 64}, {DType::kFloat32, 128, 1024, 8, 4, 128},
+      {DType::kInt8, 1, 1024, 3, 3, 64},      {DType::kInt8, 1, 1024, 8, 4, 64},
+      {DType::kInt8, 512, 512, 3, 3, 64},
   };
   for (const auto& c : kCases) {
     KvCache cache = {c.type, nullptr, nullptr, c.kv_heads, c.size, c.size};
-    const size_t bytes = c.kv_heads * c.context * c.size * ElementSize(c.type);
+    const size_t bytes = c.context * KeyBytes(cache);
     const size_t caches = c.m == 1 ? memory->size() * 4 / (2 * bytes) : 1;
     const size_t width = c.kv_heads * c.group * c.size;
     std::vector<float> q(c.m * width, 0.5f), out(c.m * width), scratch(AttentionScratch(cache));

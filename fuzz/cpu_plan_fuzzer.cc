@@ -21,7 +21,7 @@ namespace rushlight {
 
 std::vector<std::string> fuzz::Seeds() {
   using namespace fb::cpu;
-  std::vector<hostile::DecoderShape> shapes(5);
+  std::vector<hostile::DecoderShape> shapes(6);
   shapes[0].scale = ScaleType_F16;
   shapes[0].minimums = true;
   shapes[1].weights = MatrixFormat_U8;
@@ -41,6 +41,10 @@ std::vector<std::string> fuzz::Seeds() {
   shapes[3].embeddings = true;
   shapes[4].weights = MatrixFormat_F16;
   shapes[4].layers = 2;
+  shapes[5].cache = CacheType_I8;
+  shapes[5].heads = 6;
+  shapes[5].kv_heads = 2;
+  shapes[5].window = 20;
   std::vector<std::string> seeds;
   for (const hostile::DecoderShape& shape : shapes) {
     PlanT plan = hostile::MakeDecoderPlan(shape);

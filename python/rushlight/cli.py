@@ -148,7 +148,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     export.add_argument(
         "--kv-cache",
-        choices=["fp32", "bf16", "fp16"],
+        choices=["fp32", "bf16", "fp16", "int8"],
         help="how the cache is stored (bf16 where weights are not float32)",
     )
     export.add_argument("-q", "--quiet", action="store_true", help="no progress and no report of errors")

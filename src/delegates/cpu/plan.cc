@@ -4,6 +4,7 @@
 #include "src/delegates/cpu/plan.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "rushlight/platform.h"
 #include "src/delegates/cpu/schema.h"
@@ -298,14 +299,13 @@ Error LoadCaches(const fb::Plan& plan, StateSpec* out) {
     CHECK_PLAN(InSize(c.positions()));
     CHECK_PLAN(c.positions() == plan.caches()->Get(0)->positions());
     const kernels::KvCache cache = CacheOf(c);
-    const size_t element = ElementSize(cache.type);
     const uint64_t widest = std::max(c.key_size(), c.value_size()) + uint64_t{1};
     CHECK_PLAN(uint64_t{c.heads()} * widest <= kMaxSize);
-    CHECK_PLAN(uint64_t{c.heads()} * widest * element <=
-               kMaxBytes / kernels::BlockPositions(c.positions()));
-    out[2 * i] = {View(c.keys()), element * kernels::KeyElements(cache), 0, c.positions(),
+    const uint64_t bytes = widest * ElementSize(cache.type) + kernels::ScaleBytes(cache);
+    CHECK_PLAN(uint64_t{c.heads()} * bytes <= kMaxBytes / kernels::BlockPositions(c.positions()));
+    out[2 * i] = {View(c.keys()), kernels::KeyBytes(cache), 0, c.positions(),
                   kernels::kAttentionBlock};
-    out[2 * i + 1] = {View(c.values()), element * kernels::ValueElements(cache), 0, c.positions(),
+    out[2 * i + 1] = {View(c.values()), kernels::ValueBytes(cache), 0, c.positions(),
                       kernels::kAttentionBlock};
   }
   return kOk;
@@ -373,10 +373,9 @@ uint64_t BytesOfRow(const Plan& plan) {
 }  // namespace
 
 kernels::KvCache CacheOf(const fb::Cache& c) {
-  const DType type = c.type() == fb::CacheType_F32    ? DType::kFloat32
-                     : c.type() == fb::CacheType_BF16 ? DType::kBFloat16
-                                                      : DType::kFloat16;
-  return {type, nullptr, nullptr, c.heads(), c.key_size(), c.value_size()};
+  constexpr DType kTypes[] = {DType::kFloat32, DType::kBFloat16, DType::kFloat16, DType::kInt8};
+  static_assert(std::size(kTypes) == fb::CacheType_MAX + 1);
+  return {kTypes[c.type()], nullptr, nullptr, c.heads(), c.key_size(), c.value_size()};
 }
 
 kernels::KvCache HeadCacheOf(const fb::SelfAttention& s) {

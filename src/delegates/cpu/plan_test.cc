@@ -171,6 +171,25 @@ TEST_F(CpuPlan, Runs) {
   EXPECT_NE(results_[3 * kWidth - 1], 0);
 }
 
+TEST_F(CpuPlan, CachesOfEveryType) {
+  for (float& v : vectors_) v = 1;
+  for (float& p : panels_) p = 2;
+  const size_t bytes[] = {4 * kWidth, 2 * kWidth, 2 * kWidth, kWidth + sizeof(float)};
+  for (int type = 0; type <= fb::CacheType_MAX; ++type) {
+    SCOPED_TRACE(type);
+    ASSERT_TRUE(LoadChanged([&](fb::PlanT* p) {
+                  p->caches[0]->type = static_cast<fb::CacheType>(type);
+                }).ok());
+    for (const StateSpec& s : kDelegate.info(plan_).states) {
+      EXPECT_EQ(s.bytes_per_position, bytes[type]);
+      EXPECT_EQ(s.block, kernels::kAttentionBlock);
+    }
+    ASSERT_TRUE(Run().ok());
+    // Both halves of a row of equal numbers, turned by the same angle.
+    EXPECT_FLOAT_EQ(results_[3 * kWidth - 1], 4) << results_[0];
+  }
+}
+
 TEST_F(CpuPlan, RefusesWhatWouldBeReadBeyondItsEnd) {
   const std::function<void(fb::PlanT*)> changes[] = {
       [](fb::PlanT* p) { p->steps.clear(); },
@@ -198,6 +217,7 @@ TEST_F(CpuPlan, RefusesWhatWouldBeReadBeyondItsEnd) {
       [](fb::PlanT* p) { p->vectors[0] = fb::Vector(0, 7); },
       [](fb::PlanT* p) { p->caches[0]->heads = 0; },
       [](fb::PlanT* p) { p->caches[0]->value_size = 2 * kWidth; },
+      [](fb::PlanT* p) { p->caches[0]->type = static_cast<fb::CacheType>(fb::CacheType_MAX + 1); },
       [](fb::PlanT* p) { p->caches[0]->positions = UINT32_MAX; },
       [](fb::PlanT* p) { p->buffers[0] = fb::Buffer(0, kWidth - 1, false); },
       [](fb::PlanT* p) { p->buffers[0] = fb::Buffer(8, kWidth, false); },

@@ -88,7 +88,7 @@ Error Call::SelfAttend(const fb::SelfAttention& step) {
     if (args.begin == args.end) return;
     kernels::AppendToCache({args.cache, 0, length, key.row(first) + head * step.key_size(),
                             key.stride, value.row(first) + head * step.value_size(), value.stride,
-                            0, 1});
+                            0, 1, nullptr, nullptr});
     for (size_t h = head * together; h < (head + 1) * together; h += args.heads) {
       args.q = query.row(first) + h * step.key_size();
       args.out = out.row(first) + h * step.value_size();

@@ -278,12 +278,14 @@ Error Call::Attend(const fb::Attention& step) {
   const size_t floats = m_ * form.kv_heads * (form.key_size + form.value_size);
   const size_t heads = sequences_.size() * form.kv_heads;
   RL_RETURN_IF_ERROR(context_.ParallelFor(
-      heads, floats <= kSerialFloats ? heads : 1, [&](size_t begin, size_t end) {
+      heads, floats <= kSerialFloats ? heads : 1, [&](size_t thread, size_t begin, size_t end) {
         for (size_t i = begin; i < end; ++i) {
           const Sequence& s = sequences_[i / form.kv_heads];
           const size_t head = i % form.kv_heads;
-          kernels::AppendToCache({cache_of(s), s.position, s.rows, key.row(s.first), key.stride,
-                                  value.row(s.first), value.stride, head, head + 1});
+          kernels::AppendToCache(
+              {cache_of(s), s.position, s.rows, key.row(s.first), key.stride, value.row(s.first),
+               value.stride, head, head + 1, plan_.integers->quantize,
+               reinterpret_cast<int8_t*>(of_threads_ + thread * plan_.thread_floats)});
         }
       }));
 

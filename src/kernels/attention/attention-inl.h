@@ -8,6 +8,8 @@
 //   1. scores = rows x keys, sums in registers, one chain over key_size
 //   2. scores become weights e^(score - maximum so far); earlier sums are scaled where it grew
 //   3. sums += weights x values, one chain over positions
+// Integers are multiplied as they are: a position's scales, where it has them, are factors of its
+// score and of its weight.
 // A row takes only positions that it sees, whatever its neighbours do.  Keys and values are fetched
 // a block ahead: decode waits for memory.
 
@@ -40,7 +42,7 @@ struct Rows {
 // scores[row][i] = sum of q[row][dim] * keys[dim][i]; `ahead` elements on are fetched.
 template <int kRows, class T>
 void ScoreTile(const float* q, size_t size, const T* keys, size_t ahead, float* scores) {
-  constexpr size_t kTogether = sizeof(float) / sizeof(T);
+  constexpr size_t kTogether = sizeof(T) == 2 ? 2 : 1;
   for (int first = 0; first < kBlockVectors; first += kWide) {
     F32x16 sum[kRows][kWide];
     RUSHLIGHT_UNROLL
@@ -64,10 +66,16 @@ void ScoreTile(const float* q, size_t size, const T* keys, size_t ahead, float* 
   }
 }
 
+// Of a block's positions, or null.
+struct Scales {
+  const float* keys;
+  const float* values;
+};
+
 // Scores of a row become weights; its maximum and total take them in.  `sees` counts from the
 // block's first position; mask is the block's, or null.
-void Weigh(const AttentionArgs& args, Range sees, const float* mask, float* scores, float* maximum,
-           float* total, float* sums) {
+void Weigh(const AttentionArgs& args, Range sees, const float* mask, Scales scales, float* scores,
+           float* maximum, float* total, float* sums) {
   const F32x16 nothing = Set(-__builtin_inff());
   const auto begin = static_cast<float>(sees.begin), end = static_cast<float>(sees.end);
   const bool whole = sees.begin == 0 && sees.end == kAttentionBlock;
@@ -75,6 +83,7 @@ void Weigh(const AttentionArgs& args, Range sees, const float* mask, float* scor
   F32x16 x[kBlockVectors];
   for (size_t v = 0; v < kBlockVectors; ++v) {
     x[v] = Load(scores + 16 * v) * Set(args.scale);
+    if (scales.keys != nullptr) x[v] = x[v] * Load(scales.keys + 16 * v);
     if (args.soft_cap != 0) x[v] = Set(args.soft_cap) * Tanh(x[v] / Set(args.soft_cap));
     if (mask != nullptr && 16 * v < sees.end) {
       const size_t left = sees.end - 16 * v;
@@ -90,7 +99,8 @@ void Weigh(const AttentionArgs& args, Range sees, const float* mask, float* scor
   const float base = *maximum == -__builtin_inff() ? 0.0f : *maximum;  // no infinity less itself
   for (int v = 0; v < kBlockVectors; ++v) {
     x[v] = Exp(x[v] - Set(base));
-    Store(scores + 16 * v, x[v]);
+    const F32x16 weight = scales.values == nullptr ? x[v] : x[v] * Load(scales.values + 16 * v);
+    Store(scores + 16 * v, weight);
   }
   const float added = Sum((x[0] + x[1]) + (x[2] + x[3]));
   if (before == *maximum) {
@@ -211,11 +221,13 @@ template <class T>
 void AttendRows(const AttentionArgs& args, size_t head, size_t first, Rows& rows) {
   const KvCache& cache = args.cache;
   const size_t group = args.heads / cache.kv_heads, padded = PaddedValueSize(cache);
-  // Elements of a block, of all heads.
-  const size_t key_block = KeyElements(cache) * kAttentionBlock;
-  const size_t value_block = ValueElements(cache) * kAttentionBlock;
-  const T* keys = static_cast<const T*>(cache.keys) + head * (key_block / cache.kv_heads);
-  const T* values = static_cast<const T*>(cache.values) + head * (value_block / cache.kv_heads);
+  // Bytes of a block, of all heads.
+  const size_t key_block = KeyBytes(cache) * kAttentionBlock;
+  const size_t value_block = ValueBytes(cache) * kAttentionBlock;
+  const uint8_t* const first_keys =
+      static_cast<const uint8_t*>(cache.keys) + head * (key_block / cache.kv_heads);
+  const uint8_t* const first_values =
+      static_cast<const uint8_t*>(cache.values) + head * (value_block / cache.kv_heads);
   Range all = {args.length, 0};  // what any row sees
   for (size_t r = 0; r < rows.count; ++r) {
     const size_t row = (first + r) / group, query_head = head * group + (first + r) % group;
@@ -238,8 +250,16 @@ void AttendRows(const AttentionArgs& args, size_t head, size_t first, Rows& rows
   for (size_t block = all.begin / kAttentionBlock * kAttentionBlock; block < all.end;
        block += kAttentionBlock) {
     const size_t count = all.end - block < kAttentionBlock ? all.end - block : kAttentionBlock;
-    const size_t index = block / kAttentionBlock;
-    ScoreRows<kTall>(rows, keys + index * key_block, cache.key_size, key_block, 0);
+    const uint8_t* keys = first_keys + block / kAttentionBlock * key_block;
+    const uint8_t* values = first_values + block / kAttentionBlock * value_block;
+    Scales scales = {};
+    if constexpr (sizeof(T) == 1) {
+      scales = {reinterpret_cast<const float*>(keys), reinterpret_cast<const float*>(values)};
+      keys += kAttentionBlock * sizeof(float);
+      values += kAttentionBlock * sizeof(float);
+    }
+    ScoreRows<kTall>(rows, reinterpret_cast<const T*>(keys), cache.key_size, key_block / sizeof(T),
+                     0);
     for (size_t r = 0; r < rows.count; ++r) {
       const Range& own = rows.sees[r];
       sees[r].begin = own.begin > block ? own.begin - block : 0;
@@ -251,11 +271,11 @@ void AttendRows(const AttentionArgs& args, size_t head, size_t first, Rows& rows
       const float* mask = args.mask == nullptr
                               ? nullptr
                               : args.mask + (first + r) / group * args.mask_stride + block;
-      Weigh(args, sees[r], mask, rows.weights + r * kAttentionBlock, &rows.maximum[r],
+      Weigh(args, sees[r], mask, scales, rows.weights + r * kAttentionBlock, &rows.maximum[r],
             &rows.total[r], rows.sums + r * padded);
     }
-    AddRows<kTall>(rows, sees, values + index * value_block, cache.value_size, value_block, padded,
-                   0);
+    AddRows<kTall>(rows, sees, reinterpret_cast<const T*>(values), cache.value_size,
+                   value_block / sizeof(T), padded, 0);
   }
 
   for (size_t r = 0; r < rows.count; ++r) {
@@ -288,6 +308,9 @@ void Attend(const AttentionArgs& args) {
         break;
       case DType::kFloat16:
         AttendRows<Float16>(args, head, first, rows);
+        break;
+      case DType::kInt8:
+        AttendRows<int8_t>(args, head, first, rows);
         break;
       default:
         AttendRows<float>(args, head, first, rows);

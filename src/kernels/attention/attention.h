@@ -15,6 +15,7 @@
 
 #include "rushlight/dtype.h"
 #include "src/kernels/isa.h"
+#include "src/kernels/packed/quantize.h"
 
 namespace rushlight::kernels {
 
@@ -25,8 +26,12 @@ inline constexpr size_t kAttentionBlock = 64;  // positions
 // Positions lie in blocks, so that a cache of more positions begins as one of fewer does.  Keys are
 // kept as products with queries read them: the positions of a block side by side, in half precision
 // with the dimensions in pairs.
+//
+// A head's keys at a position, and its values, are quantized to int8 with a scale of their own
+// (quantize.h).  The scales of a block, floats, lie in front of it, so that nothing is named, saved
+// or grown apart from what it belongs to.
 struct KvCache {
-  DType type;    // kFloat32, kBFloat16 or kFloat16
+  DType type;    // kFloat32, kBFloat16, kFloat16 or kInt8
   void* keys;    // [blocks, kv_heads, key_size, kAttentionBlock], or
                  // [blocks, kv_heads, key_size / 2, kAttentionBlock, 2]
   void* values;  // [blocks, kv_heads, kAttentionBlock, value_size]
@@ -37,9 +42,19 @@ struct KvCache {
 
 // Elements of a position's keys and values, of all heads.
 constexpr size_t KeyElements(const KvCache& c) {
-  return c.kv_heads * (c.type == DType::kFloat32 ? c.key_size : (c.key_size + 1) / 2 * 2);
+  return c.kv_heads * (ElementSize(c.type) == 2 ? (c.key_size + 1) / 2 * 2 : c.key_size);
 }
 constexpr size_t ValueElements(const KvCache& c) { return c.kv_heads * c.value_size; }
+
+// Bytes of a scale.
+constexpr size_t ScaleBytes(const KvCache& c) { return c.type == DType::kInt8 ? sizeof(float) : 0; }
+// Bytes of a position's keys and values, of all heads, with their scales.
+constexpr size_t KeyBytes(const KvCache& c) {
+  return KeyElements(c) * ElementSize(c.type) + c.kv_heads * ScaleBytes(c);
+}
+constexpr size_t ValueBytes(const KvCache& c) {
+  return ValueElements(c) * ElementSize(c.type) + c.kv_heads * ScaleBytes(c);
+}
 
 // Positions in whole blocks: what memory there has to be for.
 constexpr size_t BlockPositions(size_t positions) {
@@ -55,9 +70,13 @@ struct AppendArgs {
   const float* values;  // [m, kv_heads, value_size]
   size_t values_stride;
   size_t begin, end;  // key-value heads to write, end <= cache.kv_heads
+  // Of kInt8 alone: how rows are quantized, and memory for one, QuantizedStride(the larger size).
+  void (*quantize)(const QuantizeArgs&);
+  int8_t* quantized;
 };
 
-// Writes rows into the cache in its type, rounded to nearest, ties to even.
+// Writes rows into the cache in its type, rounded to nearest, ties to even.  To int8, keys or
+// values with a NaN or an infinity become NaN, all of a head.
 void AppendToCache(const AppendArgs& args);
 
 struct AttentionArgs {

@@ -9,9 +9,11 @@
 #include <cmath>
 #include <limits>
 #include <random>
+#include <utility>
 #include <vector>
 
 #include "rushlight/half.h"
+#include "src/kernels/packed/matmul.h"
 #include "src/kernels/vector/kernel_test.h"
 
 namespace rushlight::kernels {
@@ -32,6 +34,7 @@ struct Case {
 struct Problem {
   Case c;
   std::vector<float> k, v, q, sinks, mask;  // k, v: [length, kv_heads, size]
+  std::vector<float> stored_k, stored_v;    // as the cache has them
   std::vector<uint8_t> keys, values;
   AttentionArgs args = {};
 
@@ -40,14 +43,16 @@ struct Problem {
     const size_t capacity = BlockPositions(c.length + 5), heads = c.kv_heads * c.group;
     k = make(c.length * c.kv_heads * c.key_size, random);
     v = make(c.length * c.kv_heads * c.value_size, random);
+    stored_k = Stored(k, c.key_size);
+    stored_v = Stored(v, c.value_size);
     q = make(c.m * heads * c.key_size, random);
     sinks = make(heads, random);
     mask = make(c.m * (c.length + 1), random);
     for (size_t i = 0; i < mask.size(); i += 5) mask[i] = -kInfinity;
     // What nobody wrote is NaN.
     args.cache = {c.type, nullptr, nullptr, c.kv_heads, c.key_size, c.value_size};
-    keys.assign(capacity * KeyElements(args.cache) * ElementSize(c.type), 0xff);
-    values.assign(capacity * ValueElements(args.cache) * ElementSize(c.type), 0xff);
+    keys.assign(capacity * KeyBytes(args.cache), 0xff);
+    values.assign(capacity * ValueBytes(args.cache), 0xff);
     args.cache.keys = keys.data();
     args.cache.values = values.data();
     args.heads = heads;
@@ -69,8 +74,10 @@ struct Problem {
   }
   void Append(size_t position, size_t rows, size_t head) {
     const size_t ks = c.kv_heads * c.key_size, vs = c.kv_heads * c.value_size;
+    std::vector<int8_t> quantized(QuantizedStride(std::max(c.key_size, c.value_size)));
     AppendToCache({args.cache, position, rows, k.data() + position * ks, ks,
-                   v.data() + position * vs, vs, head, head + 1});
+                   v.data() + position * vs, vs, head, head + 1,
+                   kIntegerKernels[Isa::kScalar].quantize, quantized.data()});
   }
   // Rows [row, row + m), the items one by one from the last.
   std::vector<float> Run(Isa isa, size_t row, size_t m) {
@@ -90,10 +97,22 @@ struct Problem {
     }
     return out;
   }
-  float Stored(float x) const {
-    return c.type == DType::kBFloat16  ? static_cast<float>(BFloat16(x))
-           : c.type == DType::kFloat16 ? static_cast<float>(Float16(x))
-                                       : x;
+  // Rows of `size` as a cache keeps them.
+  std::vector<float> Stored(std::vector<float> x, size_t size) const {
+    for (size_t row = 0; row < x.size(); row += size) {
+      float largest = 0;
+      for (size_t d = 0; d < size; ++d) largest = std::max(largest, std::abs(x[row + d]));
+      const double inverse = 127.0f / largest;
+      for (size_t d = 0; d < size; ++d) {
+        float& y = x[row + d];
+        y = c.type == DType::kBFloat16  ? static_cast<float>(BFloat16(y))
+            : c.type == DType::kFloat16 ? static_cast<float>(Float16(y))
+            : c.type == DType::kInt8
+                ? static_cast<float>(std::nearbyint(y * inverse)) * (largest / 127.0f)
+                : y;
+      }
+    }
+    return x;
   }
   std::vector<float> Reference() const {
     std::vector<float> out(c.m * args.out_stride);
@@ -108,7 +127,7 @@ struct Problem {
           double score = 0;
           for (size_t d = 0; d < c.key_size; ++d) {
             score += static_cast<double>(q[(row * args.heads + head) * c.key_size + d]) *
-                     Stored(k[(i * c.kv_heads + kv) * c.key_size + d]);
+                     stored_k[(i * c.kv_heads + kv) * c.key_size + d];
           }
           score *= args.scale;
           if (c.soft_cap != 0) score = c.soft_cap * std::tanh(score / c.soft_cap);
@@ -121,7 +140,7 @@ struct Problem {
           const double weight = std::isinf(highest) ? 0 : std::exp(weights[i] - highest);
           total += weight;
           for (size_t d = 0; d < c.value_size; ++d) {
-            sum[d] += weight * Stored(v[(i * c.kv_heads + kv) * c.value_size + d]);
+            sum[d] += weight * stored_v[(i * c.kv_heads + kv) * c.value_size + d];
           }
         }
         for (size_t d = 0; d < c.value_size; ++d) {
@@ -134,7 +153,8 @@ struct Problem {
   }
 };
 
-constexpr DType kF32 = DType::kFloat32, kBF16 = DType::kBFloat16, kF16 = DType::kFloat16;
+constexpr DType kF32 = DType::kFloat32, kBF16 = DType::kBFloat16, kF16 = DType::kFloat16,
+                kI8 = DType::kInt8;
 
 constexpr Case kCases[] = {
     // type, kv_heads, group, key, value, m, length, first, causal, window, cap, sinks, mask
@@ -153,6 +173,13 @@ constexpr Case kCases[] = {
     {kF16, 1, 1, 1, 1, 3, 3, 0, true, 0, 0, false, false},
     {kF32, 1, 2, 16, 16, 4, 10, 20, true, 5, 0, false, false},  // windows behind the end: 0
     {kF32, 1, 2, 16, 16, 4, 0, 0, true, 0, 0, true, false},     // nothing to see
+    {kI8, 3, 3, 64, 64, 1, 200, 199, true, 0, 0, false, false},
+    {kI8, 2, 3, 64, 64, 70, 70, 0, true, 0, 0, false, false},
+    {kI8, 1, 4, 128, 128, 30, 130, 100, true, 20, 0, false, false},
+    {kI8, 1, 1, 256, 256, 9, 100, 91, true, 70, 50, true, false},
+    {kI8, 2, 2, 80, 48, 17, 190, 160, false, 0, 5, false, true},
+    {kI8, 2, 3, 21, 13, 5, 70, 65, true, 0, 0, true, true},
+    {kI8, 3, 1, 1, 1, 3, 3, 0, true, 0, 0, false, false},
 };
 
 TEST(Attention, AgreesWithDouble) {
@@ -212,6 +239,36 @@ TEST(Attention, NanInAValueStaysWithThoseWhoSeeIt) {
     EXPECT_TRUE(std::isnan(out[16 + 4]));
     EXPECT_FALSE(std::isnan(out[16 + 5]));
     EXPECT_TRUE(std::isnan(out[32 + 4]));
+  }
+}
+
+// Quantized, a vector is not finite as a whole, until another one takes its place.
+TEST(Attention, WhatIsNotFiniteIsNanInInt8) {
+  std::mt19937 random(5);
+  Problem problem({kI8, 1, 1, 16, 16, 3, 3, 0, true, 0, 0, false, false}, random);
+  for (std::vector<float>* x : {&problem.k, &problem.v}) {
+    for (const float wrong : {std::nanf(""), kInfinity, -kInfinity}) {
+      float& place = (*x)[1 * 16 + 4];
+      const float right = std::exchange(place, wrong);
+      problem.Append(1, 1, 0);
+      for (const Isa isa : RunnableIsas()) {
+        const std::vector<float> out = problem.Run(isa, 0, 3);
+        for (int i = 0; i < 48; ++i) ASSERT_EQ(std::isnan(out[i]), i >= 16) << i;
+      }
+      place = right;
+      problem.Append(1, 1, 0);
+      for (const float y : problem.Run(Isa::kScalar, 0, 3)) ASSERT_TRUE(std::isfinite(y));
+    }
+  }
+}
+
+TEST(Attention, TinyNumbersAreZeroInInt8) {
+  std::mt19937 random(6);
+  Problem problem({kI8, 1, 1, 16, 16, 1, 2, 1, true, 0, 0, false, false}, random);
+  std::fill(problem.v.begin(), problem.v.end(), 1e-42f);
+  problem.Append(0, 2, 0);
+  for (const Isa isa : RunnableIsas()) {
+    for (const float y : problem.Run(isa, 0, 1)) ASSERT_EQ(y, 0);
   }
 }
 

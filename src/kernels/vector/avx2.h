@@ -54,7 +54,11 @@ RUSHLIGHT_INLINE __m256 Widen(const BFloat16* p) {
 RUSHLIGHT_INLINE __m256 Widen(const Float16* p) {
   return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
 }
-template <class T>  // BFloat16, Float16
+RUSHLIGHT_INLINE __m256 Widen(const int8_t* p) {
+  const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p));
+  return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes));
+}
+template <class T>  // BFloat16, Float16, int8_t
 RUSHLIGHT_INLINE F32x16 Load(const T* p) {
   return {Widen(p), Widen(p + 8)};
 }

@@ -45,6 +45,10 @@ RUSHLIGHT_INLINE F32x16 Load(const BFloat16* p) {
 RUSHLIGHT_INLINE F32x16 Load(const Float16* p) {
   return {_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)))};
 }
+RUSHLIGHT_INLINE F32x16 Load(const int8_t* p) {
+  const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+  return {_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(bytes))};
+}
 RUSHLIGHT_INLINE void Unzip(const BFloat16* p, F32x16* even, F32x16* odd) {
   const __m512i line = _mm512_loadu_si512(p);
   even->v = _mm512_castsi512_ps(_mm512_slli_epi32(line, 16));

@@ -1,46 +1,36 @@
 // Copyright (c) The Rushlight authors.
 // SPDX-License-Identifier: BSD-3-Clause
 
-// A step of a product: a line of 64 bytes, of each of several panels, times rows.  A line holds one
-// input of 16 outputs, in half precision a pair of inputs of each.  Included once for each
-// instruction set (RUSHLIGHT_ISA), in its target region.
+// A step of a product: a line of each of several panels, times rows.  A line holds one input of 16
+// outputs, in half precision a pair of inputs of each.  Included once for each instruction set
+// (RUSHLIGHT_ISA), in its target region.
 
 namespace rushlight::kernels::RUSHLIGHT_ISA {
 namespace {
 
 // sum[row][panel] += x[row][i] * weight[panel][i] for the inputs of a line, of which there are k.
-template <int kRows, int kPanels>
-RUSHLIGHT_INLINE void AddLine(const float* x, size_t stride, const float* line, size_t panel_stride,
-                              size_t /*k*/, F32x16 (&sum)[kRows][kPanels]) {
-  F32x16 w[kPanels];
-  RUSHLIGHT_UNROLL
-  for (int p = 0; p < kPanels; ++p) w[p] = Load(line + p * panel_stride);
-  RUSHLIGHT_UNROLL
-  for (int r = 0; r < kRows; ++r) {
-    const F32x16 xi = Set(x[r * stride]);
-    RUSHLIGHT_UNROLL
-    for (int p = 0; p < kPanels; ++p) sum[r][p] = MulAdd(xi, w[p], sum[r][p]);
-  }
-}
-
-template <int kRows, int kPanels, class T>  // BFloat16, Float16
+template <int kRows, int kPanels, class T>
 RUSHLIGHT_INLINE void AddLine(const float* x, size_t stride, const T* line, size_t panel_stride,
                               size_t k, F32x16 (&sum)[kRows][kPanels]) {
-  F32x16 even[kPanels], odd[kPanels];
+  constexpr size_t kInputs = sizeof(T) == 2 ? 2 : 1;
+  F32x16 w[kInputs][kPanels];
   RUSHLIGHT_UNROLL
-  for (int p = 0; p < kPanels; ++p) Unzip(line + p * panel_stride, &even[p], &odd[p]);
-  RUSHLIGHT_UNROLL
-  for (int r = 0; r < kRows; ++r) {
-    const F32x16 xi = Set(x[r * stride]);
-    RUSHLIGHT_UNROLL
-    for (int p = 0; p < kPanels; ++p) sum[r][p] = MulAdd(xi, even[p], sum[r][p]);
+  for (int p = 0; p < kPanels; ++p) {
+    if constexpr (kInputs == 2) {
+      Unzip(line + p * panel_stride, &w[0][p], &w[1][p]);
+    } else {
+      w[0][p] = Load(line + p * panel_stride);
+    }
   }
-  if (k < 2) return;
   RUSHLIGHT_UNROLL
-  for (int r = 0; r < kRows; ++r) {
-    const F32x16 xi = Set(x[r * stride + 1]);
+  for (size_t i = 0; i < kInputs; ++i) {
+    if (i > 0 && k < 2) return;
     RUSHLIGHT_UNROLL
-    for (int p = 0; p < kPanels; ++p) sum[r][p] = MulAdd(xi, odd[p], sum[r][p]);
+    for (int r = 0; r < kRows; ++r) {
+      const F32x16 xi = Set(x[r * stride + i]);
+      RUSHLIGHT_UNROLL
+      for (int p = 0; p < kPanels; ++p) sum[r][p] = MulAdd(xi, w[i][p], sum[r][p]);
+    }
   }
 }
 

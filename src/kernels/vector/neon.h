@@ -58,6 +58,14 @@ RUSHLIGHT_INLINE F32x16 Load(const T* p) {
   }
   return r;
 }
+RUSHLIGHT_INLINE F32x16 Load(const int8_t* p) {
+  const int8x16_t bytes = vld1q_s8(p);
+  const int16x8_t low = vmovl_s8(vget_low_s8(bytes)), high = vmovl_s8(vget_high_s8(bytes));
+  return {{vcvtq_f32_s32(vmovl_s16(vget_low_s16(low))),
+           vcvtq_f32_s32(vmovl_s16(vget_high_s16(low))),
+           vcvtq_f32_s32(vmovl_s16(vget_low_s16(high))),
+           vcvtq_f32_s32(vmovl_s16(vget_high_s16(high)))}};
+}
 template <class T>
 RUSHLIGHT_INLINE void Unzip(const T* p, F32x16* even, F32x16* odd) {
   for (int i = 0; i < 4; ++i) {

@@ -41,7 +41,7 @@ inline void StoreFirst(float* p, const F32x16& x, size_t n) {
   std::memcpy(p, x.lane, n * sizeof(float));
 }
 
-template <class T>  // BFloat16, Float16
+template <class T>  // BFloat16, Float16, int8_t
 inline F32x16 Load(const T* p) {
   F32x16 r;
   for (int i = 0; i < 16; ++i) r.lane[i] = static_cast<float>(p[i]);

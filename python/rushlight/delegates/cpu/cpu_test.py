@@ -112,7 +112,33 @@ def test_quantized_weights(format, most):
     assert program.file_bytes < compiled(model).file_bytes
 
 
-@pytest.mark.parametrize("format", [None, "int8", "int4"])
+@pytest.mark.parametrize("name", ["llama", "qwen3", "window", "softcap", "counts"])
+def test_int8_caches(name, monkeypatch):
+    """Eager, with keys and values rounded as the cache rounds them, is matched; without, it is come near."""
+    model, ids = make(name)
+    with torch.no_grad():
+        exact = model(ids).logits[0].numpy()
+
+    def rounded(x):
+        scale = x.abs().amax(-1, keepdim=True) / 127
+        return (x / scale).round() * scale
+
+    update = T.DynamicCache.update
+    monkeypatch.setattr(
+        T.DynamicCache, "update", lambda self, k, v, *rest: update(self, rounded(k), rounded(v), *rest)
+    )
+    with torch.no_grad():
+        expected = model(ids, past_key_values=T.DynamicCache()).logits[0].numpy()
+    largest = abs(exact).max()
+    assert 1e-4 * largest < abs(expected - exact).max() < 0.05 * largest
+    program = compiled(model, Quantization(cache="int8"))
+    for chunk in (17, 1):
+        got = logits(rushlight.load(program.buffer), ids, chunk)
+        for end, row in zip(range(chunk, TOKENS + 1, chunk), got, strict=False):
+            np.testing.assert_allclose(row, expected[end - 1], atol=1e-4 * largest)
+
+
+@pytest.mark.parametrize("format", [None, "int8", "int4", Quantization(cache="int8")], ids=str)
 def test_same_bits_however_it_is_cut(format):
     model, ids = make("llama")
     file = compiled(model, format).buffer
@@ -138,7 +164,7 @@ def test_modules_share_weights_and_not_conversations():
         np.testing.assert_array_equal(a, alone[i])
 
 
-@pytest.mark.parametrize("quantize", (None, "int4"))
+@pytest.mark.parametrize("quantize", [None, "int4", Quantization("int4", cache="int8")], ids=str)
 def test_a_batch_of_conversations_is_each_alone(quantize, tmp_path):
     """Several tokens and single ones, behind contexts of several lengths; forked and restored ones too."""
     path = str(tmp_path / "m.pte")
@@ -299,7 +325,7 @@ def test_options_that_do_not_exist():
         dict(weights="int3"),
         dict(group=24),
         dict(activations="bf16"),
-        dict(cache="int8"),
+        dict(cache="int4"),
         dict(modules={"*": "x"}),
     ):
         with pytest.raises(ValueError):

@@ -37,14 +37,13 @@ from rushlight.delegates.cpu.forms import (
     scale_of,
 )
 from rushlight.delegates.cpu.ops import CACHED_ATTENTION, ROPE
-from rushlight.delegates.cpu.weights import IntegerForm, Quantization, interleaved, pack_as, stacked
+from rushlight.delegates.cpu.weights import CACHES, IntegerForm, Quantization, interleaved, pack_as, stacked
 from rushlight.dialect.symbolic import Bounds, expr_of
 from rushlight.export.importer import tensor_of
 from rushlight.passes.base import input_specs
 
 aten = torch.ops.aten
 TOKENS, POSITIONS, ROWS_IN, ROWS_OUT, MASK = range(5)
-CACHE_TYPES = {"float32": 0, "bfloat16": 1, "float16": 2}
 
 
 class RushlightCpu(BackendDetails):
@@ -457,7 +456,7 @@ class _Planner:
         value_size = value_cache.meta["val"].shape[-1]
         cache = len(self.caches)
         names = [self.constants[c].target for c in (key_cache, value_cache)]
-        kind = CACHE_TYPES[self.quantization.cache]
+        kind = CACHES[self.quantization.cache]
         self.caches.append((*names, kind, heads, size, value_size, positions))
         out, sink = self.new(node), self.vector(sinks)
         query_heads = query.meta["val"].shape[1]

@@ -14,6 +14,7 @@ import torch
 from rushlight import _native
 
 FORMATS = {"float32": 0, "bfloat16": 1, "float16": 2, "int8": 3, "int4": 4}
+CACHES = {"float32": 0, "bfloat16": 1, "float16": 2, "int8": 3}
 _SHORT = {"bf16": "bfloat16", "fp16": "float16", "fp32": "float32"}
 _SCALES = {"bfloat16": 0, "float16": 1, "float32": 2}
 _BITS = {"int8": 8, "int4": 4}
@@ -86,7 +87,8 @@ class Quantization:
               (what a checkpoint has in as many bits or fewer stays as it is, with its own groups)
     activations    beside int8 and int4 weights: int8, quantized for each token and group when they are
               multiplied, or float32: slower, without that error
-    cache     float32, bfloat16 or float16; none: bfloat16 where weights are not float32
+    cache     float32, bfloat16, float16 or int8, with a scale for each position and head; none: bfloat16
+              where weights are not float32
     modules   other formats by name of the parameter, with wildcards: {"*.lm_head.*": "int8"}
     """
 
@@ -108,8 +110,8 @@ class Quantization:
                 raise ValueError(f"no format {format!r} for weights; there are {', '.join(FORMATS)}")
         if self.activations not in ("int8", "float32"):
             raise ValueError(f"no format {self.activations!r} for activations; there are int8, float32")
-        if self.cache not in ("float32", "bfloat16", "float16"):
-            raise ValueError(f"no format {self.cache!r} for caches; there are float32, bfloat16, float16")
+        if self.cache not in CACHES:
+            raise ValueError(f"no format {self.cache!r} for caches; there are {', '.join(CACHES)}")
         if self.group < 0 or self.group % 16 != 0:
             raise ValueError(f"a group of {self.group} is no multiple of 16")
 

@@ -69,6 +69,21 @@ RUSHLIGHT_INLINE void PassHalf(const Step& step, const uint8_t* codes, size_t ro
   }
 }
 
+// What Finish reads and writes of a row comes near while the products are made.
+RUSHLIGHT_INLINE void PrefetchOutput(const MatmulOutput& o, size_t row, size_t panel,
+                                     size_t panels) {
+  const size_t step = o.epilogue.gated ? 2 : 1;
+  for (size_t i = 0; i < panels; i += step) {
+    const size_t column = (panel + i) / step * kPanelOutputs;
+    if (column >= o.columns) return;
+    const Epilogue& e = o.epilogue;
+    __builtin_prefetch(o.data + row * o.stride + column, 1, 2);
+    if (e.residual != nullptr) {
+      __builtin_prefetch(e.residual + row * e.residual_stride + column, 0, 2);
+    }
+  }
+}
+
 // Rows begin ... end - 1, kPassRows or fewer, times kPassPanels panels or fewer.
 template <PackedFormat kFormat, bool kMinimum>
 void PassRows(const IntegerMatmulArgs& args, size_t panel, size_t panels, size_t begin,
@@ -79,6 +94,7 @@ void PassRows(const IntegerMatmulArgs& args, size_t panel, size_t panels, size_t
   PassMemory m;
   std::memset(m.sums, 0, rows * sizeof m.sums[0]);
   std::memset(m.spread, 0, rows * sizeof m.spread[0]);
+  for (size_t r = begin; r < end; ++r) PrefetchOutput(args.out, r, panel, panels);
   for (size_t g = 0; g < groups; ++g) {
     const uint8_t* const header = w.panels + panel * panel_bytes + ScaleOffset(w, g);
     const uint8_t* const codes = w.panels + panel * panel_bytes + CodesOffset(w, g);

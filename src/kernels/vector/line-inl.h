@@ -8,13 +8,9 @@
 namespace rushlight::kernels::RUSHLIGHT_ISA {
 namespace {
 
-// sum[row][panel] += x[row][i] * weight[panel][i] for the inputs of a line, of which there are k.
 template <int kRows, int kPanels>
-RUSHLIGHT_INLINE void AddLine(const float* x, size_t stride, const float* line, size_t panel_stride,
-                              size_t /*k*/, F32x16 (&sum)[kRows][kPanels]) {
-  F32x16 w[kPanels];
-  RUSHLIGHT_UNROLL
-  for (int p = 0; p < kPanels; ++p) w[p] = Load(line + p * panel_stride);
+RUSHLIGHT_INLINE void AddInput(const float* x, size_t stride, const F32x16 (&w)[kPanels],
+                               F32x16 (&sum)[kRows][kPanels]) {
   RUSHLIGHT_UNROLL
   for (int r = 0; r < kRows; ++r) {
     const F32x16 xi = Set(x[r * stride]);
@@ -23,25 +19,28 @@ RUSHLIGHT_INLINE void AddLine(const float* x, size_t stride, const float* line, 
   }
 }
 
+// sum[row][panel] += x[row][i] * weight[panel][i] for the inputs of a line, of which there are k.
+template <int kRows, int kPanels>
+RUSHLIGHT_INLINE void AddLine(const float* x, size_t stride, const float* line, size_t panel_stride,
+                              size_t /*k*/, F32x16 (&sum)[kRows][kPanels]) {
+  F32x16 w[kPanels];
+  RUSHLIGHT_UNROLL
+  for (int p = 0; p < kPanels; ++p) w[p] = Load(line + p * panel_stride);
+  AddInput(x, stride, w, sum);
+}
+
+// The inputs of a pair one after the other: both would not fit the registers beside the sums.
 template <int kRows, int kPanels, class T>  // BFloat16, Float16
 RUSHLIGHT_INLINE void AddLine(const float* x, size_t stride, const T* line, size_t panel_stride,
                               size_t k, F32x16 (&sum)[kRows][kPanels]) {
-  F32x16 even[kPanels], odd[kPanels];
+  F32x16 w[kPanels];
   RUSHLIGHT_UNROLL
-  for (int p = 0; p < kPanels; ++p) Unzip(line + p * panel_stride, &even[p], &odd[p]);
-  RUSHLIGHT_UNROLL
-  for (int r = 0; r < kRows; ++r) {
-    const F32x16 xi = Set(x[r * stride]);
-    RUSHLIGHT_UNROLL
-    for (int p = 0; p < kPanels; ++p) sum[r][p] = MulAdd(xi, even[p], sum[r][p]);
-  }
+  for (int p = 0; p < kPanels; ++p) w[p] = Even(line + p * panel_stride);
+  AddInput(x, stride, w, sum);
   if (k < 2) return;
   RUSHLIGHT_UNROLL
-  for (int r = 0; r < kRows; ++r) {
-    const F32x16 xi = Set(x[r * stride + 1]);
-    RUSHLIGHT_UNROLL
-    for (int p = 0; p < kPanels; ++p) sum[r][p] = MulAdd(xi, odd[p], sum[r][p]);
-  }
+  for (int p = 0; p < kPanels; ++p) w[p] = Odd(line + p * panel_stride);
+  AddInput(x + 1, stride, w, sum);
 }
 
 }  // namespace

@@ -160,6 +160,36 @@ TEST(MatmulFloat, IntegersAreAsTheFloatsTheyStandFor) {
   }
 }
 
+// Rows are cut into blocks, and inputs into slices: the chains go on.
+TEST(MatmulFloat, ManyRowsAndInputsAreStillOneChain) {
+  std::mt19937 random(6);
+  for (const size_t k : {512u, 513u, 1101u}) {
+    const size_t m = k == 1101 ? 97 : 7, n = k == 512 ? 33 : 100;
+    const std::vector<float> x = RandomFloats(m * k, random);
+    std::vector<PackedMatrix> matrices;
+    std::vector<Weights> floats;
+    for (const PackedFormat format : kFormats) floats.emplace_back(format, n, k, random);
+    for (const Weights& weights : floats) matrices.push_back(weights.w);
+    const IntegerWeights groups(PackedFormat::kU4, ScaleType::kBF16, 48, true, n, k, random);
+    const IntegerWeights whole(PackedFormat::kU8, ScaleType::kF32, k, false, n, k, random);
+    matrices.push_back(groups.w);
+    matrices.push_back(whole.w);
+    for (const PackedMatrix& w : matrices) {
+      std::vector<float> want(m * n);
+      MatmulOutput out = {want.data(), n, n, 0, PanelCount(w), {}};
+      kFloatMatmul[Isa::kScalar]({w, x.data(), k, m, out});
+      for (const Isa isa : RunnableIsas()) {
+        SCOPED_TRACE(testing::Message()
+                     << Info(isa).name << " k " << k << " format " << static_cast<int>(w.format));
+        std::vector<float> y(m * n, -1);
+        out.data = y.data();
+        kFloatMatmul[isa]({w, x.data(), k, m, out});
+        ExpectSameBits(y, want);
+      }
+    }
+  }
+}
+
 TEST(MatmulFloat, FinishesItsSums) {
   std::mt19937 random(2);
   constexpr size_t kK = 24, kN = 96, kM = 15;

@@ -34,6 +34,7 @@ RUSHLIGHT_INLINE void Store(float* p, F32x16 x) {
 RUSHLIGHT_INLINE __m256i First(int n) {
   return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
 }
+// Whole vectors go past the masks: stores with one take some CPUs dozens of cycles.
 RUSHLIGHT_INLINE F32x16 LoadFirst(const float* p, size_t n, float fill = 0) {
   if (n >= 16) return Load(p);
   const __m256i low = First(static_cast<int>(n)), high = First(static_cast<int>(n) - 8);
@@ -42,7 +43,7 @@ RUSHLIGHT_INLINE F32x16 LoadFirst(const float* p, size_t n, float fill = 0) {
           _mm256_blendv_ps(rest, _mm256_maskload_ps(p + 8, high), _mm256_castsi256_ps(high))};
 }
 RUSHLIGHT_INLINE void StoreFirst(float* p, F32x16 x, size_t n) {
-  if (n >= 16) return Store(p, x);  // AMD takes long over masks
+  if (n >= 16) return Store(p, x);
   _mm256_maskstore_ps(p, First(static_cast<int>(n)), x.low);
   _mm256_maskstore_ps(p + 8, First(static_cast<int>(n) - 8), x.high);
 }
@@ -62,23 +63,34 @@ template <class T>  // BFloat16, Float16, int8_t
 RUSHLIGHT_INLINE F32x16 Load(const T* p) {
   return {Widen(p), Widen(p + 8)};
 }
-RUSHLIGHT_INLINE void Unzip8(const BFloat16* p, __m256* even, __m256* odd) {
+RUSHLIGHT_INLINE __m256 Even8(const BFloat16* p) {
   const __m256i pairs = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
-  *even = _mm256_castsi256_ps(_mm256_slli_epi32(pairs, 16));
-  *odd = _mm256_castsi256_ps(_mm256_and_si256(pairs, _mm256_set1_epi32(-65536)));
+  return _mm256_castsi256_ps(_mm256_slli_epi32(pairs, 16));
 }
-RUSHLIGHT_INLINE void Unzip8(const Float16* p, __m256* even, __m256* odd) {
+RUSHLIGHT_INLINE __m256 Odd8(const BFloat16* p) {
+  const __m256i pairs = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+  return _mm256_castsi256_ps(_mm256_and_si256(pairs, _mm256_set1_epi32(-65536)));
+}
+// The even ones, then the odd ones.
+RUSHLIGHT_INLINE __m256i Sort16(const Float16* p) {
   const __m256i pairs = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
   const __m256i order = _mm256_setr_epi8(0, 1, 4, 5, 8, 9, 12, 13, 2, 3, 6, 7, 10, 11, 14, 15, 0, 1,
                                          4, 5, 8, 9, 12, 13, 2, 3, 6, 7, 10, 11, 14, 15);
-  const __m256i sorted = _mm256_permute4x64_epi64(_mm256_shuffle_epi8(pairs, order), 0xd8);
-  *even = _mm256_cvtph_ps(_mm256_castsi256_si128(sorted));
-  *odd = _mm256_cvtph_ps(_mm256_extracti128_si256(sorted, 1));
+  return _mm256_permute4x64_epi64(_mm256_shuffle_epi8(pairs, order), 0xd8);
+}
+RUSHLIGHT_INLINE __m256 Even8(const Float16* p) {
+  return _mm256_cvtph_ps(_mm256_castsi256_si128(Sort16(p)));
+}
+RUSHLIGHT_INLINE __m256 Odd8(const Float16* p) {
+  return _mm256_cvtph_ps(_mm256_extracti128_si256(Sort16(p), 1));
 }
 template <class T>
-RUSHLIGHT_INLINE void Unzip(const T* p, F32x16* even, F32x16* odd) {
-  Unzip8(p, &even->low, &odd->low);
-  Unzip8(p + 16, &even->high, &odd->high);
+RUSHLIGHT_INLINE F32x16 Even(const T* p) {
+  return {Even8(p), Even8(p + 16)};
+}
+template <class T>
+RUSHLIGHT_INLINE F32x16 Odd(const T* p) {
+  return {Odd8(p), Odd8(p + 16)};
 }
 
 RUSHLIGHT_INLINE __m256 LoadBits8(const uint8_t* p, unsigned shift, uint32_t mask) {

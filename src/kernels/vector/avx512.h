@@ -49,15 +49,17 @@ RUSHLIGHT_INLINE F32x16 Load(const int8_t* p) {
   const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
   return {_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(bytes))};
 }
-RUSHLIGHT_INLINE void Unzip(const BFloat16* p, F32x16* even, F32x16* odd) {
-  const __m512i line = _mm512_loadu_si512(p);
-  even->v = _mm512_castsi512_ps(_mm512_slli_epi32(line, 16));
-  odd->v = _mm512_castsi512_ps(_mm512_and_si512(line, _mm512_set1_epi32(-65536)));
+RUSHLIGHT_INLINE F32x16 Even(const BFloat16* p) {
+  return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_loadu_si512(p), 16))};
 }
-RUSHLIGHT_INLINE void Unzip(const Float16* p, F32x16* even, F32x16* odd) {
-  const __m512i line = _mm512_loadu_si512(p);
-  even->v = _mm512_cvtph_ps(_mm512_cvtepi32_epi16(line));
-  odd->v = _mm512_cvtph_ps(_mm512_cvtepi32_epi16(_mm512_srli_epi32(line, 16)));
+RUSHLIGHT_INLINE F32x16 Odd(const BFloat16* p) {
+  return {_mm512_castsi512_ps(_mm512_and_si512(_mm512_loadu_si512(p), _mm512_set1_epi32(-65536)))};
+}
+RUSHLIGHT_INLINE F32x16 Even(const Float16* p) {
+  return {_mm512_cvtph_ps(_mm512_cvtepi32_epi16(_mm512_loadu_si512(p)))};
+}
+RUSHLIGHT_INLINE F32x16 Odd(const Float16* p) {
+  return {_mm512_cvtph_ps(_mm512_cvtepi32_epi16(_mm512_srli_epi32(_mm512_loadu_si512(p), 16)))};
 }
 
 RUSHLIGHT_INLINE F32x16 LoadBits(const uint8_t* p, unsigned shift, uint32_t mask) {

@@ -67,12 +67,20 @@ RUSHLIGHT_INLINE F32x16 Load(const int8_t* p) {
            vcvtq_f32_s32(vmovl_s16(vget_high_s16(high)))}};
 }
 template <class T>
-RUSHLIGHT_INLINE void Unzip(const T* p, F32x16* even, F32x16* odd) {
+RUSHLIGHT_INLINE F32x16 Even(const T* p) {
+  F32x16 r;
   for (int i = 0; i < 4; ++i) {
-    const uint16x4x2_t pairs = vld2_u16(reinterpret_cast<const uint16_t*>(p) + 8 * i);
-    even->v[i] = Widen(pairs.val[0], T());
-    odd->v[i] = Widen(pairs.val[1], T());
+    r.v[i] = Widen(vld2_u16(reinterpret_cast<const uint16_t*>(p) + 8 * i).val[0], T());
   }
+  return r;
+}
+template <class T>
+RUSHLIGHT_INLINE F32x16 Odd(const T* p) {
+  F32x16 r;
+  for (int i = 0; i < 4; ++i) {
+    r.v[i] = Widen(vld2_u16(reinterpret_cast<const uint16_t*>(p) + 8 * i).val[1], T());
+  }
+  return r;
 }
 
 RUSHLIGHT_INLINE F32x16 LoadBits(const uint8_t* p, unsigned shift, uint32_t mask) {

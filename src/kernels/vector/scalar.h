@@ -47,12 +47,16 @@ inline F32x16 Load(const T* p) {
   for (int i = 0; i < 16; ++i) r.lane[i] = static_cast<float>(p[i]);
   return r;
 }
+// Of pairs: sixteen of p[2 i], of p[2 i + 1].
 template <class T>
-inline void Unzip(const T* p, F32x16* even, F32x16* odd) {
-  for (int i = 0; i < 16; ++i) {
-    even->lane[i] = static_cast<float>(p[2 * i]);
-    odd->lane[i] = static_cast<float>(p[2 * i + 1]);
-  }
+inline F32x16 Even(const T* p) {
+  F32x16 r;
+  for (int i = 0; i < 16; ++i) r.lane[i] = static_cast<float>(p[2 * i]);
+  return r;
+}
+template <class T>
+inline F32x16 Odd(const T* p) {
+  return Even(p + 1);
 }
 
 // Sixteen words of 32 bits, shifted to the right and masked, as numbers.  Requires: mask < 2^31.

@@ -5,6 +5,7 @@
 // reading as many bytes, and multiplying in registers.
 //
 //   packed_bench [--json] [all | FORMAT ...]      RUSHLIGHT_ISA caps the instruction set
+//   packed_bench --peaks                          those of registers alone, as JSON
 //
 // Formats are those of kFormats; without any, one for each kernel.  Shapes are the products of a
 // decoder layer, and the head for one row, of models.
@@ -171,7 +172,22 @@ void PrintJson(const Result& r, bool first) {
               r.gops, r.peak, r.OfMemory(), r.OfPeak());
 }
 
+// 10^9 operations a second.
+void PrintPeaks(Isa isa) {
+  const Limits limits = LimitsOf(isa);
+  const auto peak = [](const Chains& chains) {
+    return chains.run == nullptr ? 0 : chains.operations() * 1e-9 / Fastest(chains);
+  };
+  std::printf("{\"isa\": \"%s\", \"f32\": %.2f, \"u8\": %.2f, \"u4\": %.2f}\n", Info(isa).name,
+              peak(limits.floats), peak(limits.bytes), peak(limits.nibbles));
+}
+
 int Main(int count, char** arguments) {
+  const Isa isa = ChooseIsa(platform::CpuFeatures(), platform::Setting("RUSHLIGHT_ISA"));
+  if (count == 2 && std::strcmp(arguments[1], "--peaks") == 0) {
+    PrintPeaks(isa);
+    return 0;
+  }
   bool json = false, all = false;
   std::vector<std::string> chosen;
   for (int i = 1; i < count; ++i) {
@@ -184,13 +200,12 @@ int Main(int count, char** arguments) {
     } else if (std::any_of(std::begin(kFormats), std::end(kFormats), names)) {
       chosen.push_back(word);
     } else {
-      std::fprintf(stderr, "usage: packed_bench [--json] [all | FORMAT ...], formats:");
+      std::fprintf(stderr, "usage: packed_bench --peaks | [--json] [all | FORMAT ...], formats:");
       for (const Format& f : kFormats) std::fprintf(stderr, " %s", f.name);
       std::fprintf(stderr, "\n");
       return 1;
     }
   }
-  const Isa isa = ChooseIsa(platform::CpuFeatures(), platform::Setting("RUSHLIGHT_ISA"));
   Bench bench(isa);
   if (!json) {
     const Limits limits = LimitsOf(isa);

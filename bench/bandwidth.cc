@@ -19,23 +19,12 @@
 namespace rushlight::kernels {
 namespace {
 
-float Read(Isa isa, const float* p, size_t n) {
-#if defined(__x86_64__)
-  if (isa >= Isa::kAvx512 && isa <= Isa::kAmx) return avx512::ReadAll(p, n);
-  if (isa >= Isa::kAvx2 && isa <= Isa::kAmx) return avx2::ReadAll(p, n);
-#elif defined(__aarch64__)
-  if (isa >= Isa::kNeon) return neon::ReadAll(p, n);
-#endif
-  (void)isa;
-  return scalar::ReadAll(p, n);
-}
-
 double Seconds() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
 // All threads read their shares once, at the same time.
-double Pass(Isa isa, const float* p, size_t n, size_t threads) {
+double Pass(const Limits& limits, const float* p, size_t n, size_t threads) {
   std::atomic<size_t> waiting{threads};
   std::vector<double> begins(threads), ends(threads);
   std::vector<float> sums(threads);
@@ -43,7 +32,7 @@ double Pass(Isa isa, const float* p, size_t n, size_t threads) {
     waiting.fetch_sub(1);
     while (waiting.load() > 0) std::this_thread::yield();
     begins[t] = Seconds();
-    sums[t] = Read(isa, p + n / threads * t, n / threads);
+    sums[t] = limits.read(p + n / threads * t, n / threads);
     ends[t] = Seconds();
   };
   std::vector<std::thread> others;
@@ -60,7 +49,8 @@ int Main(size_t megabytes, size_t threads) {
     std::fprintf(stderr, "usage: bandwidth MEGABYTES THREADS\n");
     return 1;
   }
-  const Isa isa = ChooseIsa(platform::CpuFeatures(), platform::Setting("RUSHLIGHT_ISA"));
+  const Limits limits =
+      LimitsOf(ChooseIsa(platform::CpuFeatures(), platform::Setting("RUSHLIGHT_ISA")));
   const size_t size = megabytes * 1000000 / 4096 * 4096;
   void* pages = platform::AllocatePages(size);
   if (pages == nullptr) {
@@ -71,7 +61,7 @@ int Main(size_t megabytes, size_t threads) {
   double fastest = 1e9;
   const double begin = Seconds();
   for (int i = 0; i < 5 || Seconds() - begin < 0.5; ++i) {
-    fastest = std::min(fastest, Pass(isa, static_cast<const float*>(pages), size / 4, threads));
+    fastest = std::min(fastest, Pass(limits, static_cast<const float*>(pages), size / 4, threads));
   }
   std::printf("%.2f\n", static_cast<double>(size) / fastest / 1e9);
   platform::FreePages(pages, size);

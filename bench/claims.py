@@ -81,7 +81,9 @@ CLAIMS = (
         'build/release/rushlight chat build/models/smollm2-135m-instruct.pte -p "What is the capital of France?" '
         "| grep Paris",
     ),
+    Script("export"),
     Script("accuracy"),
+    Script("formats"),
     Script("greedy"),
     Tool(
         "programs",
@@ -94,8 +96,15 @@ CLAIMS = (
     Script("memory"),
     Script("loading"),
     Script("compile_cost"),
+    Script("decode"),
+    Script("decode_shapes"),
+    Script("products"),
+    Script("step_profile"),
     Script("conversations"),
     Script("neighbours"),
+    Script("first_token"),
+    Script("peers"),
+    Script("encoders"),
     Tool(
         "hostile",
         "damaged program files end in an Error or a normal run, under sanitizers",

@@ -10,64 +10,16 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import sys
 from pathlib import Path
 
-from shapes import MODELS, ROOT, SHAPES, Shape
+from runs import FORMATS, bandwidth, bench, packed_bytes, program
+from shapes import ROOT, SHAPES, Shape
 
 sys.path.insert(0, str(ROOT / "bench/peers"))
 from summary import table  # noqa: E402
 
-BUILD = ROOT / "build/release"
-FORMATS = ("int4", "int8", "bf16", "fp32")
 PREFILLS, CONTEXTS = (32, 128, 512), (0, 1024)
-
-
-def program(shape: Shape, form: str) -> Path:
-    """The compiled model, made anew: the compiler changes."""
-    path = MODELS / f"{shape.name}-{form}.pte"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    quantize = [] if form == "fp32" else ["--quantize", form]
-    command = [
-        sys.executable,
-        "-m",
-        "rushlight",
-        "export",
-        "--quiet",
-        "--model",
-        shape.source(),
-        "-o",
-        path,
-        *quantize,
-    ]
-    subprocess.run(
-        [str(word) for word in command],
-        check=True,
-        stdout=subprocess.DEVNULL,
-        env={"PYTHONPATH": str(ROOT / "python"), "PATH": str(BUILD), "HF_HUB_OFFLINE": "1"},
-    )
-    return path
-
-
-def bench(path: Path, threads: int, **options: int) -> dict:
-    """What `rushlight bench` says, in a process of its own."""
-    words = [word for key, value in options.items() for word in (f"--{key.replace('_', '-')}", str(value))]
-    command = [BUILD / "rushlight", "bench", path, "--json", "--threads", str(threads), *words]
-    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-
-
-def bandwidth(size: int, threads: int) -> float:
-    command = [BUILD / "bandwidth", str(max(1, size // 10**6)), str(threads)]
-    return 1e9 * float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-
-
-def packed_bytes(path: Path) -> int:
-    """Of weights: the file without what travels beside them."""
-    import rushlight
-
-    beside = rushlight.load(str(path)).named_data
-    return path.stat().st_size - sum(len(v) for k, v in beside.items() if not k.startswith("rushlight.cpu."))
 
 
 def measure(shape: Shape, path: Path, threads: int) -> dict:

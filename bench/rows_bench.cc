@@ -1,8 +1,8 @@
 // Copyright (c) The Rushlight authors.
 // SPDX-License-Identifier: BSD-3-Clause
 
-// Products with float panels, attention and row operations, one thread, as shares of what the
-// machine can do at the same moment.
+// Attention and row operations, one thread, as shares of what the machine can do at the same
+// moment.
 //
 //   rows_bench      RUSHLIGHT_ISA caps the instruction set
 
@@ -13,49 +13,10 @@
 #include "bench/roofline.h"
 #include "rushlight/platform.h"
 #include "src/kernels/attention/attention.h"
-#include "src/kernels/packed/matmul_float.h"
 #include "src/kernels/rows/rows.h"
 
 namespace rushlight::kernels {
 namespace {
-
-struct Case {
-  PackedFormat format;
-  const char* name;
-  size_t m, n, k;
-};
-
-void BenchMatmul(Isa isa, const std::vector<float>& memory, const Roofline& roof) {
-  constexpr Case kCases[] = {
-      {PackedFormat::kF32, "f32", 1, 4096, 2048},     {PackedFormat::kBF16, "bf16", 1, 8192, 2048},
-      {PackedFormat::kF16, "f16", 1, 8192, 2048},     {PackedFormat::kF32, "f32", 4, 4096, 2048},
-      {PackedFormat::kF32, "f32", 14, 1536, 576},     {PackedFormat::kF32, "f32", 128, 1536, 576},
-      {PackedFormat::kF32, "f32", 112, 2048, 2048},   {PackedFormat::kBF16, "bf16", 128, 1536, 576},
-      {PackedFormat::kBF16, "bf16", 112, 2048, 2048}, {PackedFormat::kF16, "f16", 112, 2048, 2048},
-  };
-  for (const Case& c : kCases) {
-    PackedMatrix w;
-    w.format = c.format;
-    w.n = c.n;
-    w.k = c.k;
-    const size_t bytes = PackedBytes(w);
-    const size_t copies = c.m == 1 ? memory.size() * 4 / bytes : 1;
-    const size_t stride = c.k + 16;
-    std::vector<float> x(c.m * stride, 0.5f), y(c.m * c.n);
-    const double seconds = Fastest([&] {
-      for (size_t i = 0; i < copies; ++i) {
-        w.panels = reinterpret_cast<const uint8_t*>(memory.data()) + i * bytes;
-        const MatmulOutput out = {y.data(), c.n, c.n, 0, PanelCount(w), {}};
-        kFloatMatmul[isa]({w, x.data(), stride, c.m, out});
-      }
-    });
-    const double gigabytes = copies * bytes * 1e-9 / seconds;
-    const double gflops = copies * 2e-9 * c.m * c.n * c.k / seconds;
-    std::printf("%-5s m %4zu n %5zu k %5zu  %7.1f GFLOPS %5.1f %%  %6.1f GB/s %5.1f %%\n", c.name,
-                c.m, c.n, c.k, gflops, 100 * gflops / roof.gflops, gigabytes,
-                100 * gigabytes / roof.gigabytes);
-  }
-}
 
 // Decode reads caches that lie behind one another in memory, as those of a model's layers.
 void BenchAttention(Isa isa, std::vector<float>* memory, const Roofline& roof) {
@@ -149,7 +110,6 @@ int main() {
   const Roofline roof = MeasureRoofline(isa, memory.data(), memory.size());
   std::printf("%s: %.1f GFLOPS in registers, %.1f GB/s read\n", Info(isa).name, roof.gflops,
               roof.gigabytes);
-  BenchMatmul(isa, memory, roof);
   BenchAttention(isa, &memory, roof);
   BenchRows(isa);
   const Roofline after = MeasureRoofline(isa, memory.data(), memory.size());

@@ -91,8 +91,9 @@ def run_peer(script: str, *arguments) -> Usage:
 
 
 def add_paths() -> None:
-    """For scripts of this folder: where the project and its models are."""
+    """For scripts of this folder: where the project, its models and the rest of bench/ are."""
     sys.path[:0] = [str(ROOT / "python"), str(ROOT / "tests")]
+    sys.path += [str(ROOT / "bench"), str(ROOT / "bench/peers")]
     behind = os.environ.get("RUSHLIGHT_BEHIND")
     if behind:
         sys.path.append(behind)

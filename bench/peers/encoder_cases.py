@@ -87,6 +87,8 @@ class EncoderCase:
     samples: Callable[[], tuple[torch.Tensor, ...]]  # [SAMPLES, 1, ...] each
     heads: int
     width: int
+    layers: int
+    tokens: int
 
     @property
     def folder(self) -> Path:
@@ -102,6 +104,11 @@ class EncoderCase:
 
     def program(self, form: str) -> Path:
         return self.folder / f"rushlight-{form}.pte"
+
+    @property
+    def operations(self) -> float:
+        """Of the layers: products with weights, whose inner layer is four times as wide, and attention."""
+        return self.layers * self.tokens * (24 * self.width**2 + 4 * self.tokens * self.width)
 
     def prepare(self) -> None:
         """Writes the inputs with PyTorch's output, PyTorch's exported program, and one of ours for each
@@ -127,10 +134,14 @@ class EncoderCase:
 def cases() -> list[EncoderCase]:
     found = []
     for tokens in (16, 128, 512):
-        found.append(EncoderCase(f"MiniLM {tokens}", _minilm, lambda n=tokens: _text(n), 12, 384))
-        found.append(EncoderCase(f"BERT-base {tokens}", _bert_base, lambda n=tokens: _text(n), 12, 768))
+        found.append(EncoderCase(f"MiniLM {tokens}", _minilm, lambda n=tokens: _text(n), 12, 384, 6, tokens))
+        found.append(
+            EncoderCase(f"BERT-base {tokens}", _bert_base, lambda n=tokens: _text(n), 12, 768, 12, tokens)
+        )
     # Patches of 16 x 16 and one token for the class: 17, 122 and 485.
     for side in (64, 176, 352):
-        name = f"ViT-base {(side // 16) ** 2 + 1}"
-        found.append(EncoderCase(name, lambda s=side: _vit_base(s), lambda s=side: _pictures(s), 12, 768))
+        tokens, model = (side // 16) ** 2 + 1, lambda s=side: _vit_base(s)
+        found.append(
+            EncoderCase(f"ViT-base {tokens}", model, lambda s=side: _pictures(s), 12, 768, 12, tokens)
+        )
     return sorted(found, key=lambda case: case.name.split()[0])

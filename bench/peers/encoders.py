@@ -20,7 +20,8 @@ from pathlib import Path
 
 from encoder_cases import FORMATS, EncoderCase, cases
 from participants import ENGINES, ROOT, Participant, bench_python
-from summary import Spread, ratios, table, turns
+from runs import peaks
+from summary import ratios, table, turns
 
 SECONDS = 0.1  # of calls, each time an engine is asked
 
@@ -84,6 +85,9 @@ def measure(case: EncoderCase, form: str, threads: int, rounds: int) -> dict:
             for i in order:
                 answer = children[i].ask(op="encode", case=str(case.inputs), seconds=SECONDS)
                 found[engines[i].label]["seconds"].append(answer["seconds"])
+        peak = 1e9 * threads * peaks()["u8" if form == "int8" else "f32"]
+    ours = found[engines[0].label]
+    ours["of_peak"] = case.operations / statistics.median(ours["seconds"]) / peak
     return found
 
 
@@ -91,14 +95,19 @@ def summary(results: dict[str, dict]) -> str:
     """A row for each case: our milliseconds, and how many times as long the peers take."""
     labels = list(next(iter(results.values())))
     rows = [
-        ["", f"{labels[0]}, ms", *(f"{label} takes ×" for label in labels[1:]), "1 − cosine, ours / worst"]
+        [
+            "",
+            f"{labels[0]}, ms",
+            "of peak",
+            *(f"{label} takes ×" for label in labels[1:]),
+            "1 − cosine, ours / worst",
+        ]
     ]
     for name, found in results.items():
         ours = found[labels[0]]
-        cells = [f"{1e3 * statistics.median(ours['seconds']):.2f}"]
+        cells = [f"{1e3 * statistics.median(ours['seconds']):.2f}", f"{ours['of_peak']:.0%}"]
         for label in labels[1:]:
-            spread: Spread = ratios(found[label]["seconds"], ours["seconds"])
-            cells.append(f"{spread.median:.2f} ({spread.low:.2f}–{spread.high:.2f})")
+            cells.append(f"{ratios(found[label]['seconds'], ours['seconds']):.2f}")
         worst = max(1 - of["cosine"] for of in found.values())
         rows.append([name, *cells, f"{1 - ours['cosine']:.1e} / {worst:.1e}"])
     return table(rows)

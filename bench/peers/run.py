@@ -3,6 +3,7 @@
 """SmolLM2-135M beside other runtimes: prefill, decoding, time to the first token, memory, file size.
 
     python bench/peers/run.py [--ours PROGRAM.pte] [--threads 1 2] [--rounds 5]
+    python bench/peers/run.py --shape Qwen2.5-0.5B      another model's shape, with random weights, in int4
 
 Every engine stays loaded in a process of its own and is asked by turns (forward, backward, forward ...); all
 get the same token ids.  docs/benchmarks.md says how to read what comes out.
@@ -13,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import random
 import statistics
 import subprocess
 import sys
@@ -22,8 +24,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import participants
+import runs
 from child import Child
-from participants import ROOT, Participant
+from participants import ROOT, SHAPES, SMOLLM2, Participant, Shape
 from summary import Spread, ratios, table, turns
 
 sys.path.insert(0, str(ROOT / "python"))
@@ -39,8 +42,10 @@ class Case:
     tokens: int  # what the rate counts
 
 
-def token_ids() -> list[int]:
-    """The text, by the model's tokenizer."""
+def token_ids(shape: Shape = SMOLLM2) -> list[int]:
+    """The text, by the model's tokenizer; random ones where there is none."""
+    if shape.kind:
+        return random.Random(0).choices(range(dict(shape.config)["vocab_size"]), k=1024)
     from rushlight import _native
     from rushlight.transformers.gguf_tokenizer import gguf_assets
 
@@ -123,8 +128,7 @@ def comparison(result: dict, engines: list[Participant], work: list[Case]) -> st
         cells = []
         for case in work:
             of = result["seconds"][case.name]
-            spread = ratios(of[peer.label], of[reference.label])
-            cells.append(f"{spread.median:.2f} ({spread.low:.2f}–{spread.high:.2f})")
+            cells.append(f"{ratios(of[peer.label], of[reference.label]):.2f}")
         rows.append([peer.label, *cells])
     fastest = [min(peers, key=lambda p: statistics.median(result["seconds"][c.name][p.label])) for c in work]
     rows.append(["the fastest of these", *(p.label.removeprefix("llama.cpp ") for p in fastest)])
@@ -151,6 +155,9 @@ def costs(result: dict, engines: list[Participant]) -> str:
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--ours", type=Path, metavar="PROGRAM", help="a program of SmolLM2 (.pte)")
+    parser.add_argument(
+        "--shape", choices=[s.name for s in SHAPES], default=SMOLLM2.name, help="others: beside llama.cpp"
+    )
     parser.add_argument("--only", nargs="+", metavar="TEXT", help="peers whose label contains one of these")
     parser.add_argument("--default-settings", action="store_true", help="peers with no other settings")
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
@@ -163,12 +170,17 @@ def parse() -> argparse.Namespace:
 def main() -> None:
     arguments = parse()
     wanted = lambda label: not arguments.only or any(text in label for text in arguments.only)  # noqa: E731
-    engines = [participants.ours(arguments.ours)] if arguments.ours else []
-    engines += participants.llamacpp(arguments.default_settings, wanted)
-    engines += participants.executorch(wanted)
-    engines += participants.onnxruntime(wanted)
-    engines += participants.openvino(arguments.default_settings, wanted)
-    ids = token_ids()
+    shape = next(s for s in SHAPES if s.name == arguments.shape)
+    program = arguments.ours
+    if program is None and shape.kind:
+        program = runs.program(shape, "int4")
+    engines = [participants.ours(program)] if program else []
+    engines += participants.llamacpp(arguments.default_settings, wanted, shape)
+    if shape is SMOLLM2:
+        engines += participants.executorch(wanted)
+        engines += participants.onnxruntime(wanted)
+        engines += participants.openvino(arguments.default_settings, wanted)
+    ids = token_ids(shape)
     work = cases(ids)
     report = {"cases": {c.name: c.tokens for c in work}, "files": {e.label: e.model.name for e in engines}}
     report["cpu"] = next(
@@ -194,9 +206,12 @@ def main() -> None:
         report["threads"][threads] = result
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
     arguments.output.write_text(json.dumps(report, indent=1), encoding="utf-8")
-    picture = arguments.output.with_suffix(".png")
-    subprocess.run([PLOT_PYTHON, Path(__file__).with_name("plot.py"), arguments.output, picture], check=True)
-    print(f"\n{arguments.output}\n{picture}")
+    print(f"\n{arguments.output}")
+    if PLOT_PYTHON.exists():
+        picture = arguments.output.with_suffix(".png")
+        plot = Path(__file__).with_name("plot.py")
+        subprocess.run([PLOT_PYTHON, plot, arguments.output, picture], check=True)
+        print(picture)
 
 
 if __name__ == "__main__":

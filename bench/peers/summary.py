@@ -21,6 +21,10 @@ class Spread:
             return cls(values[0], values[0], values[0])
         return cls(*statistics.quantiles(values, n=4, method="inclusive"))
 
+    def __format__(self, form: str) -> str:
+        """The median, with the quartiles in brackets, each in that format."""
+        return f"{self.median:{form}} ({self.low:{form}}–{self.high:{form}})"
+
 
 def turns(count: int, rounds: int) -> Iterator[range]:
     """The order of `count` engines in each pass: forward, backward, ... so that a drift of the machine

@@ -223,9 +223,17 @@ class _Planner:
         """As the model calls it, or calls what it was made of (Context.derived)."""
         return self.constants[constant].target.partition(":")[0]
 
+    def activations(self, linear: fx.Node) -> str:
+        """What a product takes its rows as, if its weights are integers."""
+        weight = linear.args[1]
+        return self.quantization.activations_of(
+            self.name(weight), tensor_of(self.program, self.constants[weight])
+        )
+
     def alike(self, a: fx.Node, b: fx.Node) -> bool:
         """Whether two products' weights can be one matrix."""
-        return self.stored_form(a.args[1]) == self.stored_form(b.args[1])
+        same = self.stored_form(a.args[1]) == self.stored_form(b.args[1])
+        return same and self.activations(a) == self.activations(b)
 
     # -- Steps --
 
@@ -373,13 +381,13 @@ class _Planner:
         join = (lambda parts: interleaved(*parts)) if gated else stacked
         matrix = self.matrix([n.args[1] for n in linears], join)
         bias = self._bias(linears, join)
-        source = self.part[linears[0].args[0]]
+        source, floats = self.part[linears[0].args[0]], self.activations(linears[0]) == "float32"
         reads = [source, *([residual] if residual else [])]
         self.add(
             reads, out,
             lambda w: w.matmul(
                 source.place, out.place, matrix, bias, residual.place if residual else None, activation,
-                gated, out.width, self.quantization.activations == "float32",
+                gated, out.width, floats,
             ),
         )  # fmt: skip
 

@@ -40,6 +40,7 @@ from rushlight.delegates.cpu.ops import CACHED_ATTENTION, ROPE
 from rushlight.delegates.cpu.weights import IntegerForm, Quantization, interleaved, pack_as, stacked
 from rushlight.dialect.symbolic import Bounds, expr_of
 from rushlight.export.importer import tensor_of
+from rushlight.obstacles import CompileError, Obstacle
 from rushlight.passes.base import input_specs
 
 aten = torch.ops.aten
@@ -206,7 +207,13 @@ class _Planner:
         form = forms.pop() if len(forms) == 1 else "float32"
         key = (tuple((t.data_ptr(), tuple(t.shape)) for t in parameters), form)
         if key not in self.matrices:
-            packed = pack_as(form, parameters, join, self.quantization.group)
+            try:
+                packed = pack_as(form, parameters, join, self.quantization.group)
+            except _native.Error as error:
+                names = ", ".join(dict.fromkeys(map(self.name, nodes)))
+                what = f"the weights {names} cannot be packed: {error}"
+                advice = "look for numbers in them, or in their scales, that are not finite"
+                raise CompileError([Obstacle(what, advice=advice)]) from error
             self.matrices[key] = len(self.packed)
             self.data[packed.key] = NamedData(packed.key, packed.data)
             self.packed.append(packed)

@@ -27,22 +27,26 @@ aten = torch.ops.aten
 
 def replace(node: fx.Node, context: Context) -> fx.Node | None:
     if node.target is aten.linear.default:
-        x, weight, bias = (*node.args, None)[:3]
-        rows, activations = _rows(x)
-        matrix = _dequantized(weight, context, activations)
-        bias = _vector(bias, context)
-        changed = matrix is not None or (len(node.args) > 2 and bias is not node.args[2])
-        args = (rows, matrix) if matrix is not None else (x, weight)
-        return insert(node, node.target, (*args, bias), node.meta["val"]) if changed else None
+        return _linear(node, context)
     if node.target is aten.embedding.default:
         matrix = _dequantized(node.args[0], context, "float32")
         return matrix and insert(node, node.target, (matrix, *node.args[1:]), node.meta["val"])
-    if node.target is aten.mm.default and _calls(node.args[1], aten.permute.default):
+    if node.target is aten.mm.default and _calls(node.args[1], aten.permute.default):  # of two sizes: turned
         matrix = _dequantized(node.args[1].args[0], context, "float32")
         return matrix and insert(node, aten.linear.default, (node.args[0], matrix), node.meta["val"])
     if node.target is aten.mul.Tensor:
         return _scaled(node, context)
     return None
+
+
+def _linear(node: fx.Node, context: Context) -> fx.Node | None:
+    x, weight, bias = (*node.args, None)[:3]
+    rows, activations = _rows(x)
+    matrix, vector = _dequantized(weight, context, activations), _vector(bias, context)
+    if matrix is None and vector is bias:
+        return None
+    args = (x, weight) if matrix is None else (rows, matrix)
+    return insert(node, node.target, args if vector is None else (*args, vector), node.meta["val"])
 
 
 def _calls(node, *targets) -> bool:
@@ -108,6 +112,8 @@ def _range(made: dict, dtype: torch.dtype) -> tuple[int, int]:
 
 # -- Weights --
 
+_PARTS = ("input", "scale", "zero_point")
+
 
 def _constant(node: fx.Node, context: Context, made, activations: str, source: fx.Node) -> fx.Node | None:
     """The constant, by the name of `source`, of the Grid that `made` makes; None where it makes none."""
@@ -144,9 +150,6 @@ def _dequantized(node: fx.Node, context: Context, activations: str) -> fx.Node |
     block = _block(node, made, codes.shape)
     make = partial(_grid, codes, scale, zero, block, _range(made, codes.dtype))
     return _constant(node, context, make, activations, _sources(made["input"]))
-
-
-_PARTS = ("input", "scale", "zero_point")
 
 
 def _block(node: fx.Node, made: dict, shape: torch.Size) -> tuple[int, int] | None:

@@ -19,6 +19,7 @@ from torch.export.graph_signature import (
 
 from rushlight.dialect.decompose import Decomposer, core_aten_table
 from rushlight.dialect.functionalize import functionalize
+from rushlight.dialect.quantization import is_quantization
 from rushlight.dialect.state import mark_state
 from rushlight.dialect.verifier import make_program
 from rushlight.export.importer import import_program
@@ -56,11 +57,12 @@ def functional_program(
 ) -> ExportedProgram:
     """An exported program, which stays as it is, in small operators without mutation.  Operators in
     `preserve`, and nodes that `keep` accepts, are not decomposed."""
-    module, signature = import_program(program)
+    imported = import_program(program)
+    module, signature = imported.module, imported.signature
     whole = COMPOSITES | preserve
     decomposer = Decomposer(
         core_aten_table(without=whole),
-        lambda node: node.target in whole or keep(node),
+        lambda node: node.target in whole or is_quantization(node.target) or keep(node),
     )
     for m in graph_modules(module):
         decomposer.run(m.graph)
@@ -73,7 +75,8 @@ def functional_program(
     for m in graph_modules(module):
         m.graph.eliminate_dead_code()
         m.recompile()
-    edge = make_program(program, module, signature)
+    constants = {**program.constants, **imported.constants}
+    edge = make_program(program, module, signature, constants=constants)
     edge.graph_module.meta["edge"] = True
     return edge
 

@@ -22,6 +22,7 @@ from torch.export.graph_signature import ConstantArgument, InputKind, OutputKind
 from torch.utils import _pytree as pytree
 
 from rushlight.delegates.backend import call_delegate
+from rushlight.dialect.quantization import instead_of
 from rushlight.dialect.state import state_of
 from rushlight.dialect.symbolic import (
     SIZE_OPERATORS,
@@ -593,7 +594,8 @@ class Emitter:
             raise cannot(
                 node,
                 f"operator {op} has no out variant",
-                "register one with torch.library (name.out), with a kernel of the same name in the runtime",
+                instead_of(op)
+                or "register one with torch.library (name.out), with a kernel of the same name in the runtime",
             )
         outputs = [env[buffer]] if buffer is not None else self._outputs(node, variant, order)
         reads: list[TensorValue] = []

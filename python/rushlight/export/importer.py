@@ -4,19 +4,28 @@
 
 What is mended here: wrapper regions that change nothing (set_grad_enabled, a disabled autocast) are
 opened; assertions are dropped; tensors that tracing lifted as constants although they are a buffer of
-the module become that buffer again (Transformers' non-strict exports).  Weights are shared with the
-program given, graphs are not.
+the module become that buffer again (Transformers' non-strict exports); weights that are made of several
+tensors (torchao's quantized ones) become these.  Weights are shared with the program given, graphs are not.
 """
 
 from __future__ import annotations
 
 import copy
 import operator
+import re
+from dataclasses import dataclass
 
 import torch
 from torch import fx
 from torch.export import ExportedProgram
-from torch.export.graph_signature import ExportGraphSignature, InputKind, InputSpec, OutputKind
+from torch.export.graph_signature import (
+    ExportGraphSignature,
+    InputKind,
+    InputSpec,
+    OutputKind,
+    TensorArgument,
+)
+from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 
 from rushlight.obstacles import cannot
 
@@ -35,15 +44,25 @@ _OPENED = {
 }
 
 
-def import_program(program: ExportedProgram) -> tuple[fx.GraphModule, ExportGraphSignature]:
-    """A copy of a program's graph, ready for decomposition, and the signature that goes with it."""
+@dataclass
+class Imported:
+    """A copy of a program's graph, ready for decomposition, the signature that goes with it, and the
+    tensors that the program itself does not name."""
+
+    module: fx.GraphModule
+    signature: ExportGraphSignature
+    constants: dict[str, torch.Tensor]
+
+
+def import_program(program: ExportedProgram) -> Imported:
     module = copy_graph_module(program.graph_module)
     signature = copy.deepcopy(program.graph_signature)
     _open_wrappers(module)
     _drop_assertions(module)
     signature.input_specs = _merge_aliased_constants(program, module, signature)
+    constants = _open_weights(program, module, signature)
     module.graph.eliminate_dead_code()
-    return module, signature
+    return Imported(module, signature, constants)
 
 
 def copy_graph_module(module: fx.GraphModule) -> fx.GraphModule:
@@ -127,8 +146,7 @@ def _merge_aliased_constants(
     owners = {}
     for spec in signature.input_specs:
         if spec.kind in (InputKind.PARAMETER, InputKind.BUFFER):
-            tensor = tensor_of(program, spec)
-            owners[_identity(tensor)] = spec
+            owners[_identity(tensor_of(program, spec))] = spec
     kept = []
     for spec in signature.input_specs:
         owner = None
@@ -143,7 +161,60 @@ def _merge_aliased_constants(
     return kept
 
 
+_PART = torch.ops.export.access_subclass_inner_tensor.default
+_HELD = (InputKind.PARAMETER, InputKind.BUFFER, InputKind.CONSTANT_TENSOR)
+
+
+def _open_weights(
+    program: ExportedProgram, module: fx.GraphModule, signature: ExportGraphSignature
+) -> dict[str, torch.Tensor]:
+    """Weights that are subclasses of Tensor become the tensors they are made of, each a constant that goes
+    by the weight's name, with what follows a colon."""
+    constants: dict[str, torch.Tensor] = {}
+    kept: list[InputSpec] = []
+    by_name = {n.name: n for n in module.graph.nodes if n.op == "placeholder"}
+    for spec in signature.input_specs:
+        tensor = tensor_of(program, spec) if spec.kind in _HELD else None
+        if not is_traceable_wrapper_subclass(tensor):
+            kept.append(spec)
+            continue
+        weight = by_name[spec.arg.name]
+        for name, part, reads in list(_parts_of([weight], tensor, spec.target)):
+            with module.graph.inserting_before(weight):
+                new = module.graph.placeholder("c_" + re.sub(r"\W", "_", name))
+            new.meta = dict(reads[0].meta)
+            for read in reads:
+                read.replace_all_uses_with(new)
+            kept.append(InputSpec(InputKind.CONSTANT_TENSOR, TensorArgument(new.name), name))
+            constants[name] = part.detach()
+        module.graph.eliminate_dead_code()
+        module.graph.erase_node(weight)
+    signature.input_specs = kept
+    return constants
+
+
+def _parts_of(nodes: list[fx.Node], tensor: torch.Tensor, name: str):
+    """(name, tensor, the nodes that read it) of what is read of a weight."""
+    reads: dict[str, list[fx.Node]] = {}
+    for user in (u for node in nodes for u in node.users):
+        if user.target is not _PART:
+            raise cannot(
+                user,
+                f"{name} is a {type(tensor).__name__}, which {user.target} takes as a whole",
+                "quantize to another format, whose weights torch.export takes apart, or leave this module out",
+            )
+        reads.setdefault(user.args[1], []).append(user)
+    for attribute, users in reads.items():
+        part, own = getattr(tensor, attribute), f"{name}:{attribute}"
+        if is_traceable_wrapper_subclass(part):
+            yield from _parts_of(users, part, own)
+        else:
+            yield own, part, users
+
+
 def _identity(tensor: torch.Tensor):
+    if is_traceable_wrapper_subclass(tensor):
+        return id(tensor)  # it has no memory of its own
     return (
         tensor.untyped_storage().data_ptr(),
         tensor.storage_offset(),

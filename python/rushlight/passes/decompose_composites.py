@@ -11,6 +11,7 @@ from torch.export import ExportedProgram
 from rushlight.dialect.attention import attend, decompose_sdpa
 from rushlight.dialect.decompose import Decomposer, core_aten_table
 from rushlight.dialect.functionalize import functionalize
+from rushlight.dialect.quantization import definitions
 from rushlight.passes.base import Pass, graph_modules
 
 aten = torch.ops.aten
@@ -42,7 +43,8 @@ def _keep(node: fx.Node) -> bool:
 
 class DecomposeComposites(Pass):
     def call(self, program: ExportedProgram) -> bool:
-        decomposer = Decomposer(core_aten_table(_TABLE, without=_PORTABLE), _keep)
+        table = core_aten_table({**_TABLE, **definitions()}, without=_PORTABLE)
+        decomposer = Decomposer(table, _keep)
         modified = False
         for module in graph_modules(program.graph_module):
             if decomposer.run(module.graph):

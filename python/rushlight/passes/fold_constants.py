@@ -1,6 +1,7 @@
 # Copyright (c) The Rushlight authors.
 # SPDX-License-Identifier: BSD-3-Clause
-"""Evaluates what depends on constants only, where the file does not grow by it."""
+"""Evaluates what depends on constants only, where the file does not grow by it.  Quantized weights stay
+integers."""
 
 from __future__ import annotations
 
@@ -10,7 +11,8 @@ import torch
 from torch import fx
 from torch.export import ExportedProgram
 
-from rushlight.passes.base import Pass, add_constant, constant_tensors, nbytes
+from rushlight.dialect.quantization import widens
+from rushlight.passes.base import Pass, add_constant, constant_tensors, input_specs, nbytes
 
 # A result this small is worth its bytes, whatever it replaces.
 SMALL = 64 * 1024
@@ -20,6 +22,14 @@ def _evaluate(target, args, kwargs):
     if target is torch.ops.aten.view.default:  # in a graph strides do not matter
         return args[0].reshape(args[1])
     return target(*args, **kwargs)
+
+
+def _name(program: ExportedProgram, node: fx.Node) -> str:
+    """A parameter's, and a colon, where a node is made of this alone."""
+    while len(node.all_input_nodes) == 1:
+        node = node.all_input_nodes[0]
+    spec = input_specs(program).get(node)
+    return "folded" if spec is None else f"{spec.target}:folded"
 
 
 class FoldConstants(Pass):
@@ -45,7 +55,7 @@ class FoldConstants(Pass):
                 continue
             if not self._pays(node, tensor, constants):
                 continue
-            constant = add_constant(program, tensor.contiguous().clone(), "folded", node)
+            constant = add_constant(program, tensor.contiguous().clone(), _name(program, node), node)
             for user in users:
                 user.replace_input_with(node, constant)
             modified = True
@@ -68,7 +78,7 @@ class FoldConstants(Pass):
         outputs = value if isinstance(value, (tuple, list)) else [value]
         sizes = [nbytes(v) for v in outputs if isinstance(v, torch.Tensor)]
         # Intermediates are not kept, but they must be affordable.
-        return all(s is not None and s <= 1 << 30 for s in sizes)
+        return all(s is not None and s <= 1 << 30 for s in sizes) and not widens(node)
 
     @staticmethod
     def _pays(node: fx.Node, tensor: torch.Tensor, constants: set[fx.Node]) -> bool:

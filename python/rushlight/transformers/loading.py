@@ -26,12 +26,23 @@ def load_text_model(path, dtype: str = "float32") -> tuple[torch.nn.Module, Text
         return load_gguf(path, torch_dtype)
     from rushlight.transformers.checkpoint import Checkpoint, load_checkpoint
 
-    if Checkpoint.exists(path):
+    if Checkpoint.exists(path) and not _is_torchao(path):
         return load_checkpoint(path, torch_dtype), read_assets(path)
     from transformers import AutoModelForCausalLM
 
-    model = AutoModelForCausalLM.from_pretrained(str(path), dtype=torch_dtype).eval()
-    return model, read_assets(path)
+    model = AutoModelForCausalLM.from_pretrained(str(path), dtype=torch_dtype)
+    return model.to(torch_dtype).eval(), read_assets(path)  # torchao's weights keep their own otherwise
+
+
+def _is_torchao(folder: Path) -> bool:
+    """Whether torchao has quantized the weights: then it makes them, and they say in the graph what they
+    mean."""
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False  # whoever reads the folder says what is wrong
+    settings = config.get("quantization_config") if isinstance(config, dict) else None
+    return isinstance(settings, dict) and settings.get("quant_method") == "torchao"
 
 
 def read_assets(folder: Path) -> TextAssets:

@@ -13,6 +13,7 @@
 | `partitioner.py` | which of them go together |
 | `steps.py` | a partition as steps, fused; memory for their rows |
 | `weights.py` | formats, and packing |
+| `grid.py` | matrices that are quantized already |
 """
 
 from rushlight.delegates.cpu.partitioner import CpuPartitioner

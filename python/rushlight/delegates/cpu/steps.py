@@ -40,6 +40,7 @@ from rushlight.delegates.cpu.ops import CACHED_ATTENTION, ROPE
 from rushlight.delegates.cpu.weights import CACHES, IntegerForm, Quantization, interleaved, pack_as, stacked
 from rushlight.dialect.symbolic import Bounds, expr_of
 from rushlight.export.importer import tensor_of
+from rushlight.obstacles import CompileError, Obstacle
 from rushlight.passes.base import input_specs
 
 aten = torch.ops.aten
@@ -205,7 +206,13 @@ class _Planner:
         form = forms.pop() if len(forms) == 1 else "float32"
         key = (tuple((t.data_ptr(), tuple(t.shape)) for t in parameters), form)
         if key not in self.matrices:
-            packed = pack_as(form, parameters, join, self.quantization.group)
+            try:
+                packed = pack_as(form, parameters, join, self.quantization.group)
+            except _native.Error as error:
+                names = ", ".join(dict.fromkeys(map(self.name, nodes)))
+                what = f"the weights {names} cannot be packed: {error}"
+                advice = "look for numbers in them, or in their scales, that are not finite"
+                raise CompileError([Obstacle(what, advice=advice)]) from error
             self.matrices[key] = len(self.packed)
             self.data[packed.key] = NamedData(packed.key, packed.data)
             self.packed.append(packed)
@@ -222,9 +229,17 @@ class _Planner:
         """As the model calls it, or calls what it was made of (Context.derived)."""
         return self.constants[constant].target.partition(":")[0]
 
+    def activations(self, linear: fx.Node) -> str:
+        """What a product takes its rows as, if its weights are integers."""
+        weight = linear.args[1]
+        return self.quantization.activations_of(
+            self.name(weight), tensor_of(self.program, self.constants[weight])
+        )
+
     def alike(self, a: fx.Node, b: fx.Node) -> bool:
         """Whether two products' weights can be one matrix."""
-        return self.stored_form(a.args[1]) == self.stored_form(b.args[1])
+        same = self.stored_form(a.args[1]) == self.stored_form(b.args[1])
+        return same and self.activations(a) == self.activations(b)
 
     # -- Steps --
 
@@ -372,13 +387,13 @@ class _Planner:
         join = (lambda parts: interleaved(*parts)) if gated else stacked
         matrix = self.matrix([n.args[1] for n in linears], join)
         bias = self._bias(linears, join)
-        source = self.part[linears[0].args[0]]
+        source, floats = self.part[linears[0].args[0]], self.activations(linears[0]) == "float32"
         reads = [source, *([residual] if residual else [])]
         self.add(
             reads, out,
             lambda w: w.matmul(
                 source.place, out.place, matrix, bias, residual.place if residual else None, activation,
-                gated, out.width, self.quantization.activations == "float32",
+                gated, out.width, floats,
             ),
         )  # fmt: skip
 

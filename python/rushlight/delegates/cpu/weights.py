@@ -55,11 +55,13 @@ class IntegerRows:
 
 @dataclass(frozen=True)
 class StoredIntegers:
-    """A parameter as its checkpoint has it.  `read` is called when the weights are packed, so that nothing
-    is in memory twice before."""
+    """A parameter as its checkpoint has it, or, where `activations` says what it is multiplied by, as the
+    graph of its model has it.  `read` is called when the weights are packed, so that nothing is in memory
+    twice before."""
 
     form: IntegerForm
     read: Callable[[], IntegerRows]
+    activations: str | None
     state: tuple[int, int]  # of the parameter's memory when it had these values
 
 
@@ -67,10 +69,16 @@ def _state(parameter: torch.Tensor) -> tuple[int, int]:
     return parameter.data_ptr(), parameter._version
 
 
-def keep_integers(parameter: torch.Tensor, form: IntegerForm, read: Callable[[], IntegerRows]) -> None:
+def keep_integers(
+    parameter: torch.Tensor,
+    form: IntegerForm,
+    read: Callable[[], IntegerRows],
+    activations: str | None = None,
+) -> None:
     """Says what integers a parameter [n, k], which holds their values, was made of.  They are packed as they
-    are where as many bits are asked for, or more, unless the parameter is changed before."""
-    parameter.rushlight_integers = StoredIntegers(form, read, _state(parameter))
+    are where as many bits are asked for, or more, unless the parameter is changed before.  `activations`: of
+    a model that is quantized itself, which stays so where no integers are asked for."""
+    parameter.rushlight_integers = StoredIntegers(form, read, activations, _state(parameter))
 
 
 def integers_of(parameter: torch.Tensor) -> StoredIntegers | None:
@@ -84,7 +92,8 @@ class Quantization:
 
     weights   float32, bfloat16, float16, int8 or int4
     group     inputs that share a scale, a multiple of 16; 0: all of a row
-              (what a checkpoint has in as many bits or fewer stays as it is, with its own groups)
+              (what a checkpoint has in as many bits or fewer stays as it is, with its own groups; what the
+              model itself has quantized stays, unless integers are asked for)
     activations    beside int8 and int4 weights: int8, quantized for each token and group when they are
               multiplied, or float32: slower, without that error
     cache     float32, bfloat16, float16 or int8, with a scale for each position and head; none: bfloat16
@@ -133,8 +142,16 @@ class Quantization:
     def form_of(self, name: str, parameter: torch.Tensor) -> str | IntegerForm:
         """The format of a parameter, or the form in which its checkpoint has it, if that stays."""
         format, stored = self.format_of(name), integers_of(parameter)
-        keeps = stored is not None and _BITS[stored.form.format] <= _BITS.get(format, 0)
+        if stored is None:
+            return format
+        keeps = _BITS[stored.form.format] <= _BITS[format] if format in _BITS else stored.activations
         return stored.form if keeps else format
+
+    def activations_of(self, name: str, parameter: torch.Tensor) -> str:
+        """What a parameter is multiplied by, if it is stored as integers."""
+        stored = integers_of(parameter)
+        own = stored is not None and self.format_of(name) not in _BITS and stored.activations
+        return own or self.activations
 
 
 def _some(names: list[str]) -> str:

@@ -39,6 +39,19 @@ class Context:
         value = constant_tensors(self.program).get(node)
         return None if value is None else value.detach()
 
+    def evaluate(self, node) -> torch.Tensor | None:
+        """The value of a node that depends on constants alone; None for others."""
+        value = self.value(node)
+        if value is not None or not isinstance(node, fx.Node) or not node.all_input_nodes:
+            return value
+        if not isinstance(node.target, torch._ops.OpOverload):
+            return None
+        values = {i: self.evaluate(i) for i in node.all_input_nodes}
+        if any(v is None for v in values.values()):
+            return None
+        args, kwargs = fx.map_arg((node.args, node.kwargs), values.__getitem__)
+        return node.target(*args, **kwargs)
+
     def constant(self, key, make: Callable[[], torch.Tensor | None], name: str, like: fx.Node):
         """A constant input of the program, made once for each key; None where make() gives none."""
         if key not in self.tables:
@@ -55,7 +68,8 @@ class Context:
         tensors = constant_tensors(self.program)
         stored = integers_of(tensors[source])
         if rows is not None and stored is not None:
-            keep_integers(tensors[node], stored.form, lambda: stored.read().rearranged(rows))
+            read = lambda: stored.read().rearranged(rows)  # noqa: E731
+            keep_integers(tensors[node], stored.form, read, stored.activations)
         return node
 
 
@@ -82,15 +96,18 @@ def fuse(program: ExportedProgram, context: Context) -> None:
         linear,
         patches,
         projections,
+        quantized,
         rms_norm,
         rope,
         self_attention,
     )
 
     for replace in (
+        quantized.replace,
         patches.replace,
         linear.replace,
         linear.merge,
+        linear.biased,
         linear.columns,
         projections.replace,
         activations.replace,

@@ -47,6 +47,19 @@ def merge(node: fx.Node, context: Context) -> fx.Node | None:
     return insert(node, aten.linear.default, (x, *rest), node.meta["val"])
 
 
+def biased(node: fx.Node, context: Context) -> fx.Node | None:
+    """linear(x) + vector"""
+    if node.target is not aten.add.Tensor or node.kwargs or not only(node.args[0], aten.linear.default):
+        return None
+    linear, bias = node.args
+    value = context.value(bias)
+    if len(linear.args) > 2 or value is None or value.dtype != torch.float32:
+        return None
+    if value.shape != linear.meta["val"].shape[-1:]:
+        return None
+    return insert(node, aten.linear.default, (*linear.args, bias), node.meta["val"])
+
+
 def columns(node: fx.Node, context: Context) -> fx.Node | None:
     """A piece of split(x, sizes, -1), as a slice: each of them is read by itself."""
     if getattr(node.args[0] if node.args else None, "target", None) is not aten.split_with_sizes.default:

@@ -102,9 +102,10 @@ class FrozenIndex {
   }
 
  private:
+  // For buckets of one or two keys.
   static int BucketBits(size_t count) {
     int bits = 1;
-    while ((uint64_t{1} << bits) < count) ++bits;
+    while ((uint64_t{2} << bits) < count) ++bits;
     return bits;
   }
 

@@ -1,12 +1,15 @@
 // Copyright (c) The Rushlight authors.
 // SPDX-License-Identifier: BSD-3-Clause
 
-// Tokenizer files (tokenizer.json), each with a text that is encoded and decoded again.
+// Tokenizer files (tokenizer.json, or compiled), each with a text that is encoded and decoded
+// again.
 
+#include <algorithm>
 #include <cstdlib>
 
 #include "fuzz/target.h"
 #include "rushlight/tokenizer.h"
+#include "src/tokenizers/tables.h"  // Bytes
 
 namespace rushlight {
 
@@ -50,6 +53,9 @@ std::vector<std::string> fuzz::Seeds() {
                  "vocab":{"1":0,"2":1,"\u2581Hi":2,"a</w>":3},"merges":[]}})",
        }) {
     seeds.push_back(Join(json, text));
+    const auto compiled = CompileTokenizer(tokenizers::Bytes(json));
+    if (!compiled.ok()) std::abort();
+    seeds.push_back(*compiled);
   }
   return seeds;
 }
@@ -58,8 +64,13 @@ std::vector<std::string> fuzz::Seeds() {
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace rushlight;
-  const auto [json, text] = fuzz::Split(data, size);
-  const auto loaded = LoadTokenizer({reinterpret_cast<const uint8_t*>(json.data()), json.size()});
+  // A compiled file has NULs; its own end serves as a text.
+  auto [json, text] = fuzz::Split(data, size);
+  const bool compiled = json.substr(0, 4) == "RLTK";
+  const size_t tail = std::min<size_t>(size, 64);
+  if (compiled) text = {reinterpret_cast<const char*>(data) + size - tail, tail};
+  const auto loaded =
+      compiled ? OpenTokenizer({data, size}) : LoadTokenizer(tokenizers::Bytes(json));
   if (!loaded.ok()) return 0;
   const Tokenizer& tokenizer = **loaded;
   for (const EncodeOptions options : {EncodeOptions{true, true}, EncodeOptions{false, false}}) {

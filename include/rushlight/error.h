@@ -214,6 +214,7 @@ enum class Reason : uint16_t {
   kTokenizerMerge,                                                 // index: merge
   kTokenizerPattern,                                               // found: offset in the pattern
   kTokenizerUnsupported,
+  kTokenizerTables,  // index: section
   kNoTokenizer,
 
   kTemplateSyntax = internal::First(ErrorCode::kTemplateInvalid),  // index: line

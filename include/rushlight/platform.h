@@ -40,6 +40,8 @@ void WillNeed(const void* data, size_t size);
 // Memory for planned arenas: zeroed, 64-byte aligned, pages appear when touched.  Null on failure.
 void* AllocatePages(size_t size);
 void FreePages(void* data, size_t size);
+// Advice for memory from AllocatePages: most of it will be written, so large pages are welcome.
+void WillFill(void* data, size_t size);
 // Zeroes memory from AllocatePages, giving pages back where the system can.
 void ZeroPages(void* data, size_t size);
 

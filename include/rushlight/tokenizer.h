@@ -63,6 +63,12 @@ class Tokenizer {
 // Reads a tokenizer.json.  Nothing of `file` is kept.
 Result<std::unique_ptr<Tokenizer>> LoadTokenizer(Span<const uint8_t> file);
 
+// The same tokenizer in a form that is used where it lies: what a program file carries, so that
+// opening it takes no time that grows with the vocabulary (WordPiece excepted).
+Result<std::string> CompileTokenizer(Span<const uint8_t> file);
+// Requires: `compiled` outlives the tokenizer.
+Result<std::unique_ptr<Tokenizer>> OpenTokenizer(Span<const uint8_t> compiled);
+
 // The JSON key that the index of a Reason::kTokenizerField stands for.
 std::string_view TokenizerFieldName(uint32_t index);
 

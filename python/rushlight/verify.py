@@ -82,7 +82,7 @@ def _prompts(program, vocab_size: int) -> list[list[int]]:
 
     data = program.named_data.get(TOKENIZER)
     if data is not None:
-        tokenizer = _native.Tokenizer(data)
+        tokenizer = _native.Tokenizer.open(data)
         return [tokenizer.encode(text) for text in PROMPTS]
     generator = torch.Generator().manual_seed(0)
     return [torch.randint(vocab_size, (n,), generator=generator).tolist() for n in (3, 7, 11, 16)]

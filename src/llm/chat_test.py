@@ -61,15 +61,17 @@ def tokenizer_json() -> bytes:
 
 @pytest.fixture(scope="module")
 def program(tmp_path_factory):
-    def make(name, max_seq_len, template=True, tokenizer=True):
+    def make(name, max_seq_len, template=True, tokenizer="rushlight.tokenizer"):
         n = Dim("n", min=1, max=max_seq_len)
         example = (torch.zeros(1, 2, dtype=torch.int64), torch.arange(2))
         exported = torch.export.export(
             Table(), example, dynamic_shapes={"tokens": {1: n}, "positions": {0: n}}
         )
         data = {"rushlight.tokenizer_config.json": json.dumps({"bos_token": {"content": "<s>"}}).encode()}
-        if tokenizer:
-            data["rushlight.tokenizer.json"] = tokenizer_json()
+        if tokenizer == "rushlight.tokenizer":
+            data[tokenizer] = _native.compile_tokenizer(tokenizer_json())
+        elif tokenizer is not None:
+            data[tokenizer] = tokenizer_json()
         if template:
             data["rushlight.chat_template.jinja"] = TEMPLATE.encode()
         manager = rushlight.to_edge_transform_and_lower(
@@ -250,12 +252,14 @@ def test_oldest_messages_are_forgotten(engine):
 
 
 def test_without_a_template(program):
-    chat = _native.Chat(_native.Engine.load(program("plain", 8, template=False)))
+    chat = _native.Chat(
+        _native.Engine.load(program("plain", 8, template=False, tokenizer="rushlight.tokenizer.json"))
+    )
     assert chat.send("w3 w4", max_new_tokens=2)["ids"] == expected(encode("w3", "w4"), 2)
 
 
 def test_without_a_tokenizer(program):
-    engine = _native.Engine.load(program("silent", 8, tokenizer=False))
+    engine = _native.Engine.load(program("silent", 8, tokenizer=None))
     with pytest.raises(_native.Error, match="no tokenizer"):
         _native.Chat(engine)
 

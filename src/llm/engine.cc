@@ -45,10 +45,12 @@ Result<Engine> Engine::FromModule(Module module) {
   Engine engine;
   engine.module_ = std::make_unique<Module>(std::move(module));
   RL_RETURN_IF_ERROR(engine.ReadMetadata());
-  const std::string_view tokenizer = engine.text(kTokenizerKey);
-  if (!tokenizer.empty()) {
-    RL_RETURN_IF_ERROR(engine.SetTokenizer(
-        {reinterpret_cast<const uint8_t*>(tokenizer.data()), tokenizer.size()}));
+  NamedBytes tokenizer;
+  const DataMap data = engine.program().named_data_map();
+  if (data.Find(kTokenizerKey, &tokenizer).ok()) {
+    RL_ASSIGN_OR_RETURN(engine.tokenizer_, OpenTokenizer(tokenizer.bytes));
+  } else if (data.Find(kTokenizerJsonKey, &tokenizer).ok()) {
+    RL_RETURN_IF_ERROR(engine.SetTokenizer(tokenizer.bytes));
   }
   return engine;
 }

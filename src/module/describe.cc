@@ -194,6 +194,8 @@ constexpr Sentence kSentences[] = {
     {Reason::kTokenizerMerge, "merge {i} of the tokenizer file is not valid"},
     {Reason::kTokenizerPattern, "a pattern of the tokenizer file is not valid, at {f}"},
     {Reason::kTokenizerUnsupported, "the tokenizer is of a kind that is not supported"},
+    {Reason::kTokenizerTables,
+     "section {i} of the compiled tokenizer is not valid (found {f}, expected {l})"},
     {Reason::kNoTokenizer, "the program carries no tokenizer, and none was given"},
     {Reason::kTemplateSyntax, "the chat template does not parse, line {i}"},
     {Reason::kTemplateName, "the chat template uses an unknown name, line {i}"},

@@ -236,6 +236,7 @@ Error Module::Impl::LoadMethod(std::string_view name, LoadedMethod* loaded) {
   RL_RETURN_IF_ERROR(AllocatePlanned(loaded));
   RL_RETURN_IF_ERROR(AllocateStates(loaded));
   RL_ASSIGN_OR_RETURN(loaded->scratch, Allocate(loaded->method->scratch_bytes()));
+  platform::WillFill(loaded->scratch->data(), loaded->scratch->size());
   RL_RETURN_IF_ERROR(loaded->Bind());
   RL_RETURN_IF_ERROR(AllocateOutputs(loaded));
   // Memory that others will share stays, now that it holds the initial state.

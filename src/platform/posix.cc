@@ -124,6 +124,15 @@ void FreePages(void* data, size_t size) {
   if (data != nullptr) munmap(data, size == 0 ? 1 : size);
 }
 
+void WillFill(void* data, size_t size) {
+#ifdef MADV_HUGEPAGE
+  if (data != nullptr && size > 0) madvise(data, size, MADV_HUGEPAGE);
+#else
+  (void)data;
+  (void)size;
+#endif
+}
+
 void ZeroPages(void* data, size_t size) {
   if (size == 0) return;
 #ifdef __linux__  // private anonymous pages come back zeroed

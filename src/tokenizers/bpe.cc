@@ -23,33 +23,31 @@ namespace {
 
 constexpr size_t kMaxAffixBytes = 256;
 
-struct Merge {
-  int32_t left, right;  // ids
-  int32_t merged;
-};
+uint64_t PairKey(int32_t left, int32_t right) {
+  return static_cast<uint64_t>(left) << 32 | static_cast<uint32_t>(right);
+}
 
+// A view of tables.
 class MergeTable {
  public:
-  MergeTable() = default;
-  explicit MergeTable(std::vector<Merge> merges) : merges_(std::move(merges)) {
-    index_.Build(static_cast<uint32_t>(merges_.size()), KeyOf{merges_});  // the last one counts
-  }
+  // Requires: what `tables` points to outlives this object.
+  explicit MergeTable(const Tables& tables) : merges_(tables.merges), index_(tables.merge_index) {}
   // The rank of the merge, or kNone.
   uint32_t Find(int32_t left, int32_t right) const {
-    return index_.Find(Key(left, right), KeyOf{merges_});
+    return index_.Find(PairKey(left, right), KeyOf{merges_});
   }
   int32_t MergedAt(uint32_t rank) const { return merges_[rank].merged; }
 
  private:
-  static uint64_t Key(int32_t left, int32_t right) {
-    return static_cast<uint64_t>(left) << 32 | static_cast<uint32_t>(right);
-  }
   struct KeyOf {
-    const std::vector<Merge>& merges;
-    uint64_t operator()(uint32_t i) const { return Key(merges[i].left, merges[i].right); }
+    const Column<Merge>& merges;
+    uint64_t operator()(uint32_t i) const {
+      const Merge merge = merges[i];
+      return PairKey(merge.left, merge.right);
+    }
   };
 
-  std::vector<Merge> merges_;
+  Column<Merge> merges_;
   FrozenIndex index_;
 };
 
@@ -129,8 +127,8 @@ void Word::MergeAll(const MergeTable& merges) {
 
 class Bpe : public Model {
  public:
-  Bpe(Vocabulary vocab, MergeTable merges, Settings settings)
-      : Model(std::move(vocab)), merges_(std::move(merges)), settings_(std::move(settings)) {
+  Bpe(const Vocabulary& vocab, const MergeTable& merges, Settings settings)
+      : Model(vocab), merges_(merges), settings_(std::move(settings)) {
     for (uint32_t c = 0; c <= kLastByteChar; ++c) {
       std::string content;
       AppendUtf8(c, &content);
@@ -154,7 +152,12 @@ class Bpe : public Model {
     Word word;
     RL_RETURN_IF_ERROR(AddCharacters(piece, &word));
     word.MergeAll(merges_);
+    const size_t first = ids->size();
     word.AppendTo(ids);
+    for (size_t i = first; i < ids->size(); ++i) {
+      const int32_t id = (*ids)[i];  // of a merge, perhaps
+      RL_CHECK(vocabulary().InRange(id), Reason::kTokenizerTables, Tables::kMerges, id);
+    }
     return kOk;
   }
 
@@ -233,29 +236,40 @@ bool SplitMerge(Json json, std::string_view* left, std::string_view* right) {
   return count == 2;
 }
 
+}  // namespace
+
 // The token that two others make loses the prefix of the second.
-Result<MergeTable> ReadMerges(Json model, const Vocabulary& vocabulary, size_t prefix_bytes) {
+Error CompileMerges(Json model, TablesBuilder* builder) {
+  std::string prefix;
+  RL_RETURN_IF_ERROR(Read(model, Field::kContinuingSubwordPrefix, &prefix));
   const Json list = Find(model, Field::kMerges);
   RL_CHECK(list.is_array(), Reason::kTokenizerField, static_cast<uint32_t>(Field::kMerges));
+  const std::string file = builder->Build();  // with the vocabulary
+  RL_ASSIGN_OR_RETURN(const Tables tables, Tables::Open(Bytes(file)));
+  RL_ASSIGN_OR_RETURN(const Vocabulary vocabulary, Vocabulary::Open(tables));
   std::vector<Merge> merges;
   std::string merged;
   for (const Json json : list) {
     const auto position = static_cast<uint32_t>(merges.size());
     std::string_view left, right;
-    RL_CHECK(SplitMerge(json, &left, &right) && right.size() >= prefix_bytes,
+    RL_CHECK(SplitMerge(json, &left, &right) && right.size() >= prefix.size(),
              Reason::kTokenizerMerge, position);
-    merged.assign(left).append(right.substr(prefix_bytes));
+    merged.assign(left).append(right.substr(prefix.size()));
     const auto left_id = vocabulary.Find(left), right_id = vocabulary.Find(right);
     const auto merged_id = vocabulary.Find(merged);
     RL_CHECK(left_id && right_id && merged_id, Reason::kTokenizerMerge, position);
     merges.push_back({*left_id, *right_id, *merged_id});
   }
-  return MergeTable(std::move(merges));
+  FrozenIndex::Tables index;
+  const auto key_of = [&](uint32_t i) { return PairKey(merges[i].left, merges[i].right); };
+  FrozenIndex::Build(static_cast<uint32_t>(merges.size()), key_of, &index);  // the last one counts
+  builder->Add(Tables::kMerges, merges);
+  builder->Add(Tables::kMergeOrder, index.order);
+  builder->Add(Tables::kMergeBuckets, index.starts);
+  return kOk;
 }
 
-}  // namespace
-
-Result<std::unique_ptr<Model>> MakeBpe(Json json) {
+Result<std::unique_ptr<Model>> MakeBpe(Json json, const Tables& tables) {
   Settings settings;
   RL_RETURN_IF_ERROR(Read(json, Field::kUnkToken, &settings.unk_token));
   settings.has_unk = !Find(json, Field::kUnkToken).is_null();
@@ -268,10 +282,8 @@ Result<std::unique_ptr<Model>> MakeBpe(Json json) {
   RL_RETURN_IF_ERROR(Read(json, Field::kFuseUnk, &settings.fuse_unk));
   RL_RETURN_IF_ERROR(Read(json, Field::kByteFallback, &settings.byte_fallback));
   RL_RETURN_IF_ERROR(Read(json, Field::kIgnoreMerges, &settings.ignore_merges));
-  RL_ASSIGN_OR_RETURN(Vocabulary vocabulary, Vocabulary::Read(json));
-  RL_ASSIGN_OR_RETURN(MergeTable merges, ReadMerges(json, vocabulary, settings.prefix.size()));
-  return std::unique_ptr<Model>(
-      new Bpe(std::move(vocabulary), std::move(merges), std::move(settings)));
+  RL_ASSIGN_OR_RETURN(const Vocabulary vocabulary, Vocabulary::Open(tables));
+  return std::unique_ptr<Model>(new Bpe(vocabulary, MergeTable(tables), std::move(settings)));
 }
 
 }  // namespace rushlight::tokenizers

@@ -20,7 +20,11 @@ constexpr char kFile[] = R"({
 
 // The whole way; the first Error that occurs.
 Error LoadAndUse() {
-  auto loaded = LoadTokenizer({reinterpret_cast<const uint8_t*>(kFile), sizeof(kFile) - 1});
+  const auto compiled =
+      CompileTokenizer({reinterpret_cast<const uint8_t*>(kFile), sizeof(kFile) - 1});
+  if (!compiled.ok()) return compiled.error();
+  auto loaded =
+      OpenTokenizer({reinterpret_cast<const uint8_t*>(compiled->data()), compiled->size()});
   if (!loaded.ok()) return loaded.error();
   const auto ids = (*loaded)->Encode("ab\xC3\xA9 <s> abab", {});
   if (!ids.ok()) return ids.error();

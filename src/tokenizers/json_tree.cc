@@ -98,4 +98,43 @@ Json Json::Find(std::string_view key) const {
   return found;
 }
 
+void AppendQuoted(std::string_view text, std::string* out) {
+  constexpr char kDigits[] = "0123456789abcdef";
+  out->push_back('"');
+  for (const char c : text) {
+    if (c == '"' || c == '\\') out->push_back('\\');
+    if (static_cast<uint8_t>(c) >= 0x20) {
+      out->push_back(c);
+    } else {
+      out->append("\\u00").append({kDigits[c >> 4], kDigits[c & 15]});
+    }
+  }
+  out->push_back('"');
+}
+
+void Json::AppendTo(std::string* text) const {
+  if (is_null()) {
+    text->append("null");
+  } else if (is_bool()) {
+    text->append(AsBool() ? "true" : "false");
+  } else if (is_unsigned()) {
+    text->append(std::to_string(AsUnsigned()));
+  } else if (is_string()) {
+    AppendQuoted(AsString(), text);
+  } else if (is_array() || is_object()) {
+    text->push_back(is_array() ? '[' : '{');
+    for (const Json item : *this) {
+      if (item.index_ != index_ + 1) text->push_back(',');
+      if (is_object()) {
+        AppendQuoted(item.key(), text);
+        text->push_back(':');
+      }
+      item.AppendTo(text);
+    }
+    text->push_back(is_array() ? ']' : '}');
+  } else {
+    text->append("-1");
+  }
+}
+
 }  // namespace rushlight::tokenizers

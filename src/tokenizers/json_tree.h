@@ -50,6 +50,8 @@ class JsonTree {
   std::string strings_;
 };
 
+void AppendQuoted(std::string_view text, std::string* out);
+
 // A value in a tree.  Requires: the tree stays where it is.
 class Json {
  public:
@@ -91,6 +93,9 @@ class Json {
 
   // The member of that key, the last of several; null if there is none.
   Json Find(std::string_view key) const;
+
+  // The value as JSON.  A number that is not unsigned, which nothing reads, becomes -1.
+  void AppendTo(std::string* text) const;
 
  private:
   friend class JsonTree;

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -17,7 +18,7 @@ namespace rushlight::tokenizers {
 
 class Model {
  public:
-  explicit Model(Vocabulary vocabulary) : vocabulary_(std::move(vocabulary)) {}
+  explicit Model(const Vocabulary& vocabulary) : vocabulary_(vocabulary) {}
   virtual ~Model() = default;
 
   // Appends the ids of a piece.  Requires: valid UTF-8, not empty, at most 2^30 bytes.
@@ -29,9 +30,13 @@ class Model {
   const Vocabulary vocabulary_;
 };
 
-// From the section "model".
-Result<std::unique_ptr<Model>> MakeModel(Json json);
-Result<std::unique_ptr<Model>> MakeBpe(Json json);
-Result<std::unique_ptr<Model>> MakeWordPiece(Json json);
+// The vocabulary and the merges of the section "model", in the form of tables.
+Result<std::string> CompileTables(Json model, std::string_view description);
+Error CompileMerges(Json model, TablesBuilder* builder);
+
+// From the other fields of that section, and tables, which must outlive the model.
+Result<std::unique_ptr<Model>> MakeModel(Json json, const Tables& tables);
+Result<std::unique_ptr<Model>> MakeBpe(Json json, const Tables& tables);
+Result<std::unique_ptr<Model>> MakeWordPiece(Json json, const Tables& tables);
 
 }  // namespace rushlight::tokenizers

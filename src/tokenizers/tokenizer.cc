@@ -7,6 +7,7 @@
 #include "rushlight/tokenizer.h"
 
 #include <algorithm>
+#include <string>
 #include <utility>
 
 #include "src/core/no_throw.h"
@@ -26,6 +27,7 @@ constexpr size_t kMaxFileBytes = size_t{1} << 30;
 constexpr size_t kMaxTextBytes = size_t{1} << 30;  // positions in a piece have 31 bits
 
 struct Pipeline {
+  std::unique_ptr<const std::string> tables;  // null where they are somebody else's
   AddedTokens added;
   Normalizers normalizers;
   PreTokenizers pre_tokenizers;
@@ -167,15 +169,20 @@ class PipelineTokenizer : public Tokenizer {
   const Pipeline stages_;
 };
 
-Result<std::unique_ptr<Tokenizer>> Load(std::string_view text) {
+Result<JsonTree> Parse(std::string_view text) {
   RL_CHECK(text.size() <= kMaxFileBytes, Reason::kFileTooLarge, Error::kNone,
            static_cast<int64_t>(text.size()), kMaxFileBytes);
-  RL_ASSIGN_OR_RETURN(const JsonTree tree, JsonTree::Parse(text));
-  const Json file = tree.root();
-  RL_CHECK(file.is_object(), Reason::kTokenizerField, static_cast<uint32_t>(Field::kRoot));
+  RL_ASSIGN_OR_RETURN(JsonTree tree, JsonTree::Parse(text));
+  RL_CHECK(tree.root().is_object(), Reason::kTokenizerField, static_cast<uint32_t>(Field::kRoot));
+  return tree;
+}
 
+// From a tokenizer.json, whose vocabulary and merges may be missing, and tables of them.
+Result<std::unique_ptr<Tokenizer>> Make(Json file, const Tables& tables,
+                                        std::unique_ptr<const std::string> owned) {
   Pipeline stages;
-  RL_ASSIGN_OR_RETURN(stages.model, MakeModel(Find(file, Field::kModel)));
+  stages.tables = std::move(owned);
+  RL_ASSIGN_OR_RETURN(stages.model, MakeModel(Find(file, Field::kModel), tables));
   if (const Json json = Find(file, Field::kNormalizer); !json.is_null()) {
     RL_ASSIGN_OR_RETURN(stages.normalizers, MakeNormalizers(json));
   }
@@ -195,12 +202,70 @@ Result<std::unique_ptr<Tokenizer>> Load(std::string_view text) {
   return std::unique_ptr<Tokenizer>(std::move(tokenizer));
 }
 
+Result<std::unique_ptr<Tokenizer>> Load(std::string_view text) {
+  RL_ASSIGN_OR_RETURN(const JsonTree tree, Parse(text));
+  RL_ASSIGN_OR_RETURN(std::string compiled, CompileTables(Find(tree.root(), Field::kModel), {}));
+  auto bytes = std::make_unique<const std::string>(std::move(compiled));
+  RL_ASSIGN_OR_RETURN(const Tables tables, Tables::Open(Bytes(*bytes)));
+  return Make(tree.root(), tables, std::move(bytes));
+}
+
+Result<std::unique_ptr<Tokenizer>> Open(Span<const uint8_t> file) {
+  RL_ASSIGN_OR_RETURN(const Tables tables, Tables::Open(file));
+  RL_ASSIGN_OR_RETURN(const JsonTree tree, Parse(tables.description));
+  return Make(tree.root(), tables, nullptr);
+}
+
+// What tables do not say: the file without its vocabulary and merges.
+std::string Description(Json file) {
+  std::string text = "{\"model\":{\"type\":\"BPE\"";  // the oldest files do not name it
+  const auto append = [&text](Json member) {
+    text.push_back(',');
+    AppendQuoted(member.key(), &text);
+    text.push_back(':');
+    member.AppendTo(&text);
+  };
+  for (const Json member : Find(file, Field::kModel)) {
+    if (member.key() != "vocab" && member.key() != "merges") append(member);
+  }
+  text.push_back('}');
+  for (const Json member : file) {
+    if (member.key() != "model") append(member);
+  }
+  text.push_back('}');
+  return text;
+}
+
+Result<std::string> Compile(std::string_view text) {
+  RL_ASSIGN_OR_RETURN(const JsonTree tree, Parse(text));
+  const Json file = tree.root();
+  RL_ASSIGN_OR_RETURN(std::string compiled,
+                      CompileTables(Find(file, Field::kModel), Description(file)));
+  RL_RETURN_IF_ERROR(Open(Bytes(compiled)).error());  // that nothing else is wrong with it
+  return compiled;
+}
+
 }  // namespace
 }  // namespace tokenizers
 
+namespace {
+
+std::string_view Text(Span<const uint8_t> bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+}  // namespace
+
 Result<std::unique_ptr<Tokenizer>> LoadTokenizer(Span<const uint8_t> file) {
-  const std::string_view text(reinterpret_cast<const char*>(file.data()), file.size());
-  return NoThrow([&] { return tokenizers::Load(text); });
+  return NoThrow([&] { return tokenizers::Load(Text(file)); });
+}
+
+Result<std::unique_ptr<Tokenizer>> OpenTokenizer(Span<const uint8_t> compiled) {
+  return NoThrow([&] { return tokenizers::Open(compiled); });
+}
+
+Result<std::string> CompileTokenizer(Span<const uint8_t> file) {
+  return NoThrow([&] { return tokenizers::Compile(Text(file)); });
 }
 
 }  // namespace rushlight

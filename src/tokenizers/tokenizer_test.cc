@@ -8,6 +8,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cstring>
 #include <random>
 #include <string>
 
@@ -69,6 +70,90 @@ TEST(Tokenizer, Interface) {
   EXPECT_TRUE(t.IsSpecial(9));
   EXPECT_FALSE(t.IsSpecial(2));
   EXPECT_FALSE(t.IsSpecial(-5));
+}
+
+Result<std::unique_ptr<Tokenizer>> Open(const std::string& compiled) {
+  return OpenTokenizer({reinterpret_cast<const uint8_t*>(compiled.data()), compiled.size()});
+}
+
+std::string Compile(const std::string& json) {
+  auto compiled = CompileTokenizer({reinterpret_cast<const uint8_t*>(json.data()), json.size()});
+  EXPECT_TRUE(compiled.ok());
+  return *std::move(compiled);
+}
+
+// A word-piece file whose ids have gaps.
+const std::string kWordPiece = R"({"model":{"type":"WordPiece","unk_token":"?",
+    "vocab":{"?":3,"h":5,"##i":8,"hi":21,"##h":40}},"pre_tokenizer":{"type":"Whitespace"}})";
+
+TEST(Tokenizer, CompiledIsTheSame) {
+  // The oldest files have no type.
+  const std::string untyped = R"({"model":{"vocab":{"a":0,"b":1,"ab":2},"merges":["a b"]}})";
+  for (const std::string& json : {kByteLevel, kWordPiece, untyped, Bpe("", "{}", "[]")}) {
+    const std::string compiled = Compile(json);
+    const auto loaded = Load(json), opened = Open(compiled);
+    ASSERT_TRUE(loaded.ok() && opened.ok()) << json;
+    EXPECT_EQ((*opened)->vocab_size(), (*loaded)->vocab_size());
+    for (const char* text : {"Hi é! <s>Hi", "hi hih h x", "abab", ""}) {
+      const auto ids = (*loaded)->Encode(text, {});
+      EXPECT_EQ(*(*opened)->Encode(text, {}), *ids) << text;
+      EXPECT_EQ(*(*opened)->Decode(*ids, false), *(*loaded)->Decode(*ids, false)) << text;
+    }
+    for (int32_t id = -1; id < 50; ++id) {
+      const auto expected = (*loaded)->TokenBytes(id), bytes = (*opened)->TokenBytes(id);
+      ASSERT_EQ(bytes.ok(), expected.ok()) << id;
+      if (bytes.ok()) {
+        EXPECT_EQ(*bytes, *expected);
+        EXPECT_EQ((*opened)->FindToken(*bytes), (*loaded)->FindToken(*bytes));
+      }
+    }
+  }
+}
+
+// Whatever the tables say: an error, or ids inside the vocabulary.
+void Exercise(const std::string& compiled) {
+  // In memory of its own, where a sanitizer sees what is read beside it.
+  const std::vector<uint8_t> bytes(compiled.begin(), compiled.end());
+  const auto opened = OpenTokenizer({bytes.data(), bytes.size()});
+  if (!opened.ok()) return;
+  const auto ids = (*opened)->Encode("Hi é! <s>hi hihi x", {});
+  if (!ids.ok()) return;
+  for (const int32_t id : *ids) {
+    ASSERT_GE(id, 0);
+    ASSERT_LT(static_cast<size_t>(id), (*opened)->vocab_size());
+  }
+  (void)(*opened)->Decode(*ids, false);
+}
+
+TEST(Tokenizer, HostileTables) {
+  for (const std::string& json : {kByteLevel, kWordPiece}) {
+    const std::string compiled = Compile(json);
+    for (size_t size = 0; size < compiled.size(); ++size) {
+      EXPECT_EQ(Open(compiled.substr(0, size)).error().reason, Reason::kTokenizerTables) << size;
+    }
+    for (size_t at = 0; at < compiled.size(); ++at) {
+      for (const char byte : {'\x00', '\x01', '\x7f', '\x80', '\xff'}) {
+        std::string changed = compiled;
+        changed[at] = byte;
+        Exercise(changed);
+      }
+      if (at % 4 != 0 || at + 4 > compiled.size()) continue;
+      for (const uint32_t number : {0u, 1u, 5u, 0x7fffffffu, 0x80000000u, 0xffffffffu}) {
+        std::string changed = compiled;
+        std::memcpy(&changed[at], &number, sizeof(number));
+        Exercise(changed);
+      }
+    }
+  }
+}
+
+// Tokens that are all of the contents: sorting them would take for ever.
+TEST(Tokenizer, TokensLieBesideOneAnother) {
+  std::string compiled = Compile(kWordPiece);
+  const uint32_t starts[] = {0, 8, 0, 8, 0, 8};  // five tokens of eight bytes
+  std::memcpy(&compiled[8 + 9 * 8], starts, sizeof(starts));
+  const auto opened = Open(compiled);
+  ASSERT_FALSE(opened.ok());
 }
 
 TEST(Tokenizer, SpecialTokensAreInsideTheVocabulary) {

@@ -16,7 +16,8 @@ class Pair:
     """Our tokenizer and theirs, from one file."""
 
     def __init__(self, file: str):
-        self.ours = _native.Tokenizer(file.encode())
+        self.file = file.encode()
+        self.ours = _native.Tokenizer(self.file)
         self.theirs = Tokenizer.from_str(file)
         self.theirs.no_truncation()
         self.theirs.no_padding()
@@ -67,6 +68,13 @@ def test_random_texts(pair, rng):
 
 def test_bad_utf8(pair, rng):
     pair.check(cases.random_byte_strings(rng, 1500))
+
+
+def test_compiled(pair, rng):
+    pair.ours = _native.Tokenizer.open(_native.compile_tokenizer(pair.file))
+    test_vocabulary(pair)
+    pair.check(cases.random_texts(rng, 500))
+    pair.ours = _native.Tokenizer(pair.file)
 
 
 def test_special_tokens_as_text(pair, rng):

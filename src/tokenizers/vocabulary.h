@@ -1,40 +1,44 @@
 // Copyright (c) The Rushlight authors.
 // SPDX-License-Identifier: BSD-3-Clause
 
-// Vocabulary: the tokens of a model, by content and by id.
+// Vocabulary: the tokens of a model, by content and by id.  A view of tables.
 #pragma once
 
 #include <cstdint>
 #include <optional>
-#include <string>
 #include <string_view>
-#include <vector>
 
 #include "rushlight/error.h"
 #include "src/tokenizers/fields.h"
-#include "src/tokenizers/frozen_index.h"
+#include "src/tokenizers/tables.h"
 
 namespace rushlight::tokenizers {
 
 class Vocabulary {
  public:
-  // From the field "vocab" of a model: an object of ids.
-  static Result<Vocabulary> Read(Json model);
+  // From the field "vocab" of a model, an object of ids, to tables.
+  static Error Compile(Json model, TablesBuilder* builder);
 
-  size_t size() const { return ids_.size(); }
-  int32_t last_id() const { return ids_.empty() ? -1 : ids_.back(); }
+  // Requires: what `tables` points to outlives this object.
+  static Result<Vocabulary> Open(const Tables& tables);
+
+  size_t size() const { return tables_.content_starts.size() - 1; }
+  int32_t last_id() const { return last_id_; }
+  // Whether an id is not beyond the last one.
+  bool InRange(int32_t id) const { return id >= 0 && id <= last_id_; }
   std::optional<int32_t> Find(std::string_view content) const {
-    const uint32_t i = index_.Find(content, ContentOf{*this});
+    const uint32_t i = tables_.content_index.Find(content, ContentOf{*this});
     if (i == FrozenIndex::kNone) return std::nullopt;
-    return ids_[i];
+    const int32_t found = id(i);
+    return InRange(found) ? std::optional(found) : std::nullopt;
   }
   std::optional<std::string_view> ContentOfId(int32_t id) const;
 
   // The i-th token in the order of ids.  Requires: i < size().
-  std::string_view content(size_t i) const {
-    return std::string_view(bytes_).substr(starts_[i], starts_[i + 1] - starts_[i]);
+  std::string_view content(size_t i) const;
+  int32_t id(size_t i) const {
+    return tables_.ids.size() == 0 ? static_cast<int32_t>(i) : tables_.ids[i];
   }
-  int32_t id(size_t i) const { return ids_[i]; }
 
  private:
   struct ContentOf {
@@ -42,10 +46,10 @@ class Vocabulary {
     std::string_view operator()(uint32_t i) const { return vocabulary.content(i); }
   };
 
-  std::string bytes_;  // all contents, in the order of ids
-  std::vector<size_t> starts_;
-  std::vector<int32_t> ids_;
-  FrozenIndex index_;
+  explicit Vocabulary(const Tables& tables) : tables_(tables) {}
+
+  Tables tables_;
+  int32_t last_id_ = -1;
 };
 
 }  // namespace rushlight::tokenizers

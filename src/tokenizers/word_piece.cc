@@ -20,14 +20,12 @@ constexpr size_t kMaxPrefixBytes = 256;
 
 class WordPiece : public Model {
  public:
-  WordPiece(Vocabulary vocab, std::string prefix, int32_t unk, size_t max_characters)
-      : Model(std::move(vocab)),
-        prefix_(std::move(prefix)),
-        unk_(unk),
-        max_characters_(max_characters) {
+  WordPiece(const Vocabulary& vocab, std::string prefix, int32_t unk, size_t max_characters)
+      : Model(vocab), prefix_(std::move(prefix)), unk_(unk), max_characters_(max_characters) {
     std::vector<PrefixSet<int32_t>::Item> items;
     for (size_t i = 0; i < vocabulary().size(); ++i) {
-      items.push_back({vocabulary().content(i), vocabulary().id(i)});
+      const int32_t id = vocabulary().id(i);
+      if (vocabulary().InRange(id)) items.push_back({vocabulary().content(i), id});
     }
     tokens_ = PrefixSet<int32_t>(std::move(items));
   }
@@ -63,7 +61,7 @@ class WordPiece : public Model {
 
 }  // namespace
 
-Result<std::unique_ptr<Model>> MakeWordPiece(Json json) {
+Result<std::unique_ptr<Model>> MakeWordPiece(Json json, const Tables& tables) {
   std::string unk_token = "[UNK]", prefix = "##";
   int32_t max_characters = 100;
   RL_RETURN_IF_ERROR(Read(json, Field::kUnkToken, &unk_token));
@@ -74,11 +72,17 @@ Result<std::unique_ptr<Model>> MakeWordPiece(Json json) {
   // A word may take time that is quadratic in its length.
   RL_CHECK(max_characters <= kMaxWordLength, Reason::kTokenizerField,
            static_cast<uint32_t>(Field::kMaxInputCharsPerWord));
-  RL_ASSIGN_OR_RETURN(Vocabulary vocabulary, Vocabulary::Read(json));
+  RL_ASSIGN_OR_RETURN(const Vocabulary vocabulary, Vocabulary::Open(tables));
+  // Sorting takes time in proportion to the contents, which must not be the same bytes.
+  size_t bytes = 0;
+  for (size_t i = 0; i < vocabulary.size(); ++i) {
+    bytes += vocabulary.content(i).size();
+    RL_CHECK(bytes <= tables.contents.size(), Reason::kTokenizerTables, Tables::kContentStarts);
+  }
   const std::optional<int32_t> unk = vocabulary.Find(unk_token);
   RL_CHECK(unk.has_value(), Reason::kTokenizerField, static_cast<uint32_t>(Field::kUnkToken));
-  return std::unique_ptr<Model>(new WordPiece(std::move(vocabulary), std::move(prefix), *unk,
-                                              static_cast<size_t>(max_characters)));
+  return std::unique_ptr<Model>(
+      new WordPiece(vocabulary, std::move(prefix), *unk, static_cast<size_t>(max_characters)));
 }
 
 }  // namespace rushlight::tokenizers

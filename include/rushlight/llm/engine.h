@@ -31,7 +31,8 @@
 namespace rushlight::llm {
 
 // Keys of named data in a program file.
-inline constexpr std::string_view kTokenizerKey = "rushlight.tokenizer.json";
+inline constexpr std::string_view kTokenizerKey = "rushlight.tokenizer";  // CompileTokenizer()'s
+inline constexpr std::string_view kTokenizerJsonKey = "rushlight.tokenizer.json";  // as it was
 inline constexpr std::string_view kTokenizerConfigKey = "rushlight.tokenizer_config.json";
 inline constexpr std::string_view kChatTemplateKey = "rushlight.chat_template.jinja";
 

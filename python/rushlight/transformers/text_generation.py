@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import torch
 
+from rushlight import _native
 from rushlight.compiler import own_partitioners
 from rushlight.program import (
     ExecutorchBackendConfig,
@@ -23,7 +24,7 @@ from rushlight.program import (
 from rushlight.transformers.static_cache import StaticCacheModule
 
 # Keys of named data; stock ExecuTorch ignores them.
-TOKENIZER = "rushlight.tokenizer.json"
+TOKENIZER = "rushlight.tokenizer"
 TOKENIZER_CONFIG = "rushlight.tokenizer_config.json"
 CHAT_TEMPLATE = "rushlight.chat_template.jinja"
 GENERATION_CONFIG = "rushlight.generation_config.json"
@@ -146,7 +147,7 @@ def metadata(model, max_context_len: int, max_seq_len: int, all_logits: bool) ->
 def named_data(model, assets: TextAssets) -> dict[str, bytes]:
     data = {}
     if assets.tokenizer:
-        data[TOKENIZER] = assets.tokenizer
+        data[TOKENIZER] = _native.compile_tokenizer(assets.tokenizer)
     if assets.tokenizer_config:
         data[TOKENIZER_CONFIG] = json.dumps(assets.tokenizer_config).encode()
     if assets.chat_template:

@@ -29,6 +29,16 @@ std::unique_ptr<Tokenizer> Load(const nb::bytes& file) {
   return ValueOf(LoadTokenizer({static_cast<const uint8_t*>(file.data()), file.size()}));
 }
 
+std::unique_ptr<Tokenizer> Open(const nb::bytes& compiled) {
+  return ValueOf(OpenTokenizer({static_cast<const uint8_t*>(compiled.data()), compiled.size()}));
+}
+
+nb::bytes Compile(const nb::bytes& file) {
+  const std::string compiled =
+      ValueOf(CompileTokenizer({static_cast<const uint8_t*>(file.data()), file.size()}));
+  return nb::bytes(compiled.data(), compiled.size());
+}
+
 std::vector<int32_t> Encode(const Tokenizer& tokenizer, std::string_view text,
                             bool add_special_tokens, bool parse_special_tokens) {
   return ValueOf(tokenizer.Encode(text, {add_special_tokens, parse_special_tokens}));
@@ -65,6 +75,8 @@ std::vector<std::pair<size_t, size_t>> FindAll(std::string_view pattern, std::st
 void BindTokenizers(nb::module_& m) {
   nb::class_<Tokenizer>(m, "Tokenizer", "Text to ids and back, from the bytes of a tokenizer.json.")
       .def(nb::new_(&Load), nb::arg("file"))
+      .def_static("open", &Open, nb::arg("compiled"), nb::keep_alive<0, 1>(),
+                  "From what compile_tokenizer() made.")
       .def("encode", &Encode, nb::arg("text"), nb::arg("add_special_tokens") = true,
            nb::arg("parse_special_tokens") = true)
       .def("encode", &EncodeBytes, nb::arg("text"), nb::arg("add_special_tokens") = true,
@@ -82,6 +94,8 @@ void BindTokenizers(nb::module_& m) {
       .def(
           "add", [](StreamDecoder& d, int32_t id) { return ValueOf(d.Add(id)); }, nb::arg("id"))
       .def("finish", [](StreamDecoder& d) { return ValueOf(d.Finish()); });
+  m.def("compile_tokenizer", &Compile, nb::arg("file"),
+        "The bytes of a tokenizer.json in the form that program files carry.");
   m.def("regex_find_all", &FindAll, nb::arg("pattern"), nb::arg("text"));
 }
 

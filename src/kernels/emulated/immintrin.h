@@ -133,6 +133,7 @@ inline __m128i _mm_cvtsi32_si128(int a) {
   std::memcpy(&r, &a, sizeof a);
   return r;
 }
+inline __m128i _mm_loadu_si128(const __m128i* p) { return emulated::Load<__m128i>(p); }
 inline void _mm_storeu_si128(__m128i* p, __m128i a) { std::memcpy(p, &a, sizeof a); }
 inline __m256 _mm256_add_ps(__m256 a, __m256 b) {
   return emulated::Map<float>(a, b, [](float x, float y) { return x + y; });
@@ -170,6 +171,9 @@ inline __m512 _mm512_castsi512_ps(__m512i a) { return emulated::As<__m512>(a); }
 inline __m256 _mm512_castps512_ps256(__m512 a) { return emulated::Part<__m256>(a, 0); }
 inline __m256 _mm512_extractf32x8_ps(__m512 a, int part) { return emulated::Part<__m256>(a, part); }
 inline __m512 _mm512_cvtepi32_ps(__m512i a) { return emulated::Convert<__m512, float, int32_t>(a); }
+inline __m512i _mm512_cvtepi8_epi32(__m128i a) {
+  return emulated::Convert<__m512i, int32_t, int8_t>(a);
+}
 inline __m512i _mm512_cvtepu16_epi32(__m256i a) {
   return emulated::Convert<__m512i, uint32_t, uint16_t>(a);
 }

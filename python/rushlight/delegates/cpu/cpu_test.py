@@ -112,7 +112,19 @@ def test_quantized_weights(format, most):
     assert program.file_bytes < compiled(model).file_bytes
 
 
-@pytest.mark.parametrize("format", [None, "int8", "int4"])
+def test_activations_in_bf16():
+    model, ids = make("llama")
+    with torch.no_grad():
+        expected = model(ids).logits[0, -1].numpy()
+    plain, rounded = (
+        logits(rushlight.load(compiled(model, Quantization("bf16", activations=a)).buffer), ids, TOKENS)[-1]
+        for a in ("int8", "bf16")
+    )
+    assert 0 < abs(rounded - plain).max() < 0.02 * abs(expected).max()
+    assert abs(rounded - expected).max() < 0.03 * abs(expected).max()
+
+
+@pytest.mark.parametrize("format", [None, "int8", "int4", Quantization("bf16", activations="bf16")])
 def test_same_bits_however_it_is_cut(format):
     model, ids = make("llama")
     file = compiled(model, format).buffer
@@ -298,7 +310,7 @@ def test_options_that_do_not_exist():
     for wrong in (
         dict(weights="int3"),
         dict(group=24),
-        dict(activations="bf16"),
+        dict(activations="fp16"),
         dict(cache="int8"),
         dict(modules={"*": "x"}),
     ):

@@ -380,6 +380,7 @@ class _Planner:
             lambda w: w.matmul(
                 source.place, out.place, matrix, bias, residual.place if residual else None, activation,
                 gated, out.width, self.quantization.activations == "float32",
+                self.quantization.activations == "bfloat16",
             ),
         )  # fmt: skip
 

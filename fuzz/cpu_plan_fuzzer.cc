@@ -31,6 +31,7 @@ std::vector<std::string> fuzz::Seeds() {
   shapes[1].rope = RopeKind_INTERLEAVED;
   shapes[1].gated = false;
   shapes[2].weights = MatrixFormat_BF16;
+  shapes[2].bf16_activations = true;
   shapes[2].cache = CacheType_F16;
   shapes[2].window = 3;
   shapes[2].heads = 4;

@@ -10,6 +10,7 @@
 namespace rushlight::kernels {
 namespace {
 
+constexpr uint32_t kIceLake = kCpuAvx2 | kCpuAvx512 | kCpuAvx512Vnni;
 constexpr uint32_t kZen5 = kCpuAvx2 | kCpuAvxVnni | kCpuAvx512 | kCpuAvx512Vnni | kCpuAvx512Bf16;
 
 TEST(Isa, TheBestThatTheCpuHas) {
@@ -17,7 +18,8 @@ TEST(Isa, TheBestThatTheCpuHas) {
   EXPECT_EQ(ChooseIsa(kCpuAvx2, nullptr), Isa::kAvx2);
   EXPECT_EQ(ChooseIsa(kCpuAvx2 | kCpuAvxVnni, nullptr), Isa::kAvx2Vnni);
   EXPECT_EQ(ChooseIsa(kCpuAvx2 | kCpuAvx512, nullptr), Isa::kAvx512);
-  EXPECT_EQ(ChooseIsa(kZen5, nullptr), Isa::kAvx512Vnni);
+  EXPECT_EQ(ChooseIsa(kIceLake, nullptr), Isa::kAvx512Vnni);
+  EXPECT_EQ(ChooseIsa(kZen5, nullptr), Isa::kAvx512Bf16);
   EXPECT_EQ(ChooseIsa(kZen5 | kCpuAmx, nullptr), Isa::kAmx);
   EXPECT_EQ(ChooseIsa(kCpuNeon, nullptr), Isa::kNeon);
   EXPECT_EQ(ChooseIsa(kCpuNeon | kCpuNeonDot | kCpuNeonI8mm, nullptr), Isa::kNeonI8mm);
@@ -31,8 +33,8 @@ TEST(Isa, NoneAboveTheCap) {
   EXPECT_EQ(ChooseIsa(kZen5, "scalar"), Isa::kScalar);
   EXPECT_EQ(ChooseIsa(kCpuAvx2, "amx"), Isa::kAvx2);
   EXPECT_EQ(ChooseIsa(kCpuNeon | kCpuNeonDot, "neon"), Isa::kNeon);
-  EXPECT_EQ(ChooseIsa(kZen5, "none of them"), Isa::kAvx512Vnni);
-  EXPECT_EQ(ChooseIsa(kZen5, ""), Isa::kAvx512Vnni);
+  EXPECT_EQ(ChooseIsa(kZen5, "none of them"), Isa::kAvx512Bf16);
+  EXPECT_EQ(ChooseIsa(kZen5, ""), Isa::kAvx512Bf16);
 }
 
 TEST(Isa, ThisCpu) {

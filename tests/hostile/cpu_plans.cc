@@ -129,6 +129,7 @@ class PlanWriter {
     matmul.out = std::move(out);
     matmul.columns = columns;
     matmul.float_activations = s_.float_activations;
+    matmul.bf16_activations = s_.bf16_activations;
     return Add(std::move(matmul));
   }
   void Rope(uint32_t column, uint32_t heads) {

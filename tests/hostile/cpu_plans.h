@@ -30,6 +30,7 @@ struct DecoderShape {
   fb::cpu::ScaleType scale = fb::cpu::ScaleType_BF16;
   bool minimums = false;
   bool float_activations = false;
+  bool bf16_activations = false;
   fb::cpu::CacheType cache = fb::cpu::CacheType_BF16;
   fb::cpu::NormKind norm = fb::cpu::NormKind_RMS;
   fb::cpu::RopeKind rope = fb::cpu::RopeKind_HALVES;

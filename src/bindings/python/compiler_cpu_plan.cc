@@ -212,7 +212,7 @@ void BindCpuPlan(nb::module_& m) {
           "matmul",
           [](CpuPlanWriter& self, PyRows in, PyRows out, uint32_t matrix, int32_t bias,
              std::optional<PyRows> residual, int activation, bool gated, uint32_t columns,
-             bool float_activations) {
+             bool float_activations, bool bf16_activations) {
             fbc::MatmulT s;
             s.input = ToRows(in);
             s.out = ToRows(out);
@@ -223,11 +223,12 @@ void BindCpuPlan(nb::module_& m) {
             s.gated = gated;
             s.columns = columns;
             s.float_activations = float_activations;
+            s.bf16_activations = bf16_activations;
             self.Add(std::move(s));
           },
           nb::arg("input"), nb::arg("out"), nb::arg("matrix"), nb::arg("bias"),
           nb::arg("residual").none(), nb::arg("activation"), nb::arg("gated"), nb::arg("columns"),
-          nb::arg("float_activations"))
+          nb::arg("float_activations"), nb::arg("bf16_activations"))
       .def("rope",
            [](CpuPlanWriter& self, PyRows rows, uint32_t heads, uint32_t size, uint32_t rotary,
               int kind, int32_t cos, int32_t sin, std::optional<PyGroups> groups) {

@@ -171,6 +171,10 @@ class StepChecker {
       plan_.quantized_stride = std::max(plan_.quantized_stride, kernels::QuantizedStride(w.k));
       plan_.quantized_groups = std::max(plan_.quantized_groups, kernels::GroupCount(w));
     }
+    if (w.format == PackedFormat::kBF16 && s.bf16_activations()) {
+      plan_.quantized_stride =
+          std::max(plan_.quantized_stride, kernels::RoundedStride(w.k) * sizeof(BFloat16));
+    }
     return OptionalVector(s.bias(), w.n);
   }
 
@@ -440,6 +444,7 @@ Result<const Plan*> LoadPlan(const PlanSource& source, Arena& arena) {
       kernels::ChooseIsa(platform::CpuFeatures(), platform::Setting("RUSHLIGHT_ISA"));
   plan->integers = &kernels::kIntegerKernels[isa];
   plan->float_matmul = kernels::kFloatMatmul[isa];
+  plan->bf16_matmul = kernels::kBF16Matmul[isa];
   plan->rows = kernels::kRowKernels[isa];
   plan->attention = kernels::kAttention[isa];
   return static_cast<const Plan*>(plan);

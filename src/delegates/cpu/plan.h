@@ -7,6 +7,7 @@
 
 #include "rushlight/delegate.h"
 #include "src/kernels/attention/attention.h"
+#include "src/kernels/packed/matmul_bf16.h"
 #include "src/kernels/packed/matmul_float.h"
 #include "src/kernels/rows/rows.h"
 
@@ -29,13 +30,14 @@ struct Plan {
 
   // Scratch, in this order.  Of each row:
   size_t row_floats;        // all buffers
-  size_t quantized_stride;  // bytes of the widest quantized row
+  size_t quantized_stride;  // bytes of the widest quantized row, or row in bf16
   size_t quantized_groups;  // most groups of one
   // Of each thread, for attention, or for outputs of sequences that lie apart:
   size_t thread_floats;
 
   const kernels::IntegerKernels* integers;
   kernels::FloatMatmul float_matmul;
+  kernels::BF16Matmul bf16_matmul;
   const kernels::RowKernels* rows;
   kernels::Attention attention;
 };

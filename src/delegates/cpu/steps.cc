@@ -179,11 +179,20 @@ Error Call::MatmulRows(const fb::Matmul& step, size_t first, size_t m) {
       plan_.integers->quantize(args);
     }));
   }
+  const bool bf16 = w.format == kernels::PackedFormat::kBF16 && step.bf16_activations();
+  auto* const halves = reinterpret_cast<BFloat16*>(quantized_);
+  if (bf16) {
+    RL_RETURN_IF_ERROR(ForRows(m, w.k, [&](size_t i) {
+      kernels::RoundRow(x + i * in.stride, w.k, halves + i * kernels::RoundedStride(w.k));
+    }));
+  }
   const auto multiply = [&](const PackedMatrix& part, const kernels::MatmulOutput& to) {
     if (integers) {
       const kernels::IntegerMatmulArgs args{part, rows, m, to};
       (w.format == kernels::PackedFormat::kU4 ? plan_.integers->matmul_u4
                                               : plan_.integers->matmul_u8)(args);
+    } else if (bf16) {
+      plan_.bf16_matmul({part, halves, m, to});
     } else {
       plan_.float_matmul({part, x, in.stride, m, to});
     }

@@ -5,19 +5,24 @@
 
 namespace rushlight::kernels {
 
-#define RUSHLIGHT_ROW(isa) \
-  { isa::QuantizeRows, isa::MatmulU4, isa::MatmulU8 }
+// Rows are quantized with the vectors of `vectors`.
+#define RUSHLIGHT_ROW_OF(vectors, isa) \
+  { vectors::QuantizeRows, isa::MatmulU4, isa::MatmulU8 }
+#define RUSHLIGHT_ROW(isa) RUSHLIGHT_ROW_OF(isa, isa)
 
 // What an instruction set does not improve is a lower one's; what this architecture has not is the
 // reference.
 constexpr PerIsa<IntegerKernels> kIntegerKernels = {{
     RUSHLIGHT_ROW(scalar),
 #if defined(__x86_64__)
-    RUSHLIGHT_ROW(avx2), RUSHLIGHT_ROW(avx2vnni),
+    RUSHLIGHT_ROW(avx2),
+    RUSHLIGHT_ROW(avx2vnni),
     RUSHLIGHT_ROW(avx2),  // avx512
     RUSHLIGHT_ROW(avx512vnni),
-    RUSHLIGHT_ROW(avx512vnni),  // amx
+    RUSHLIGHT_ROW(avx512vnni),  // avx512bf16
+    RUSHLIGHT_ROW_OF(avx512vnni, amx),
 #else
+    RUSHLIGHT_ROW(scalar),
     RUSHLIGHT_ROW(scalar),
     RUSHLIGHT_ROW(scalar),
     RUSHLIGHT_ROW(scalar),
@@ -25,8 +30,9 @@ constexpr PerIsa<IntegerKernels> kIntegerKernels = {{
     RUSHLIGHT_ROW(scalar),
 #endif
 #if defined(__aarch64__)
-    RUSHLIGHT_ROW(neon), RUSHLIGHT_ROW(neondot),
-    RUSHLIGHT_ROW(neondot),  // neoni8mm
+    RUSHLIGHT_ROW(neon),
+    RUSHLIGHT_ROW(neondot),
+    RUSHLIGHT_ROW_OF(neondot, neoni8mm),
 #else
     RUSHLIGHT_ROW(scalar),
     RUSHLIGHT_ROW(scalar),

@@ -25,9 +25,31 @@ RUSHLIGHT_INTEGER_KERNELS(scalar)
 RUSHLIGHT_INTEGER_KERNELS(avx2)
 RUSHLIGHT_INTEGER_KERNELS(avx2vnni)
 RUSHLIGHT_INTEGER_KERNELS(avx512vnni)
+RUSHLIGHT_INTEGER_KERNELS(amx)
 #elif defined(__aarch64__)
 RUSHLIGHT_INTEGER_KERNELS(neon)
 RUSHLIGHT_INTEGER_KERNELS(neondot)
+RUSHLIGHT_INTEGER_KERNELS(neoni8mm)
 #endif
+
+// The product of the rows from `row` on.
+RUSHLIGHT_INLINE IntegerMatmulArgs RowsFrom(IntegerMatmulArgs args, size_t row) {
+  const size_t groups = GroupCount(args.weight);
+  args.rows.values += row * QuantizedStride(args.weight.k);
+  args.rows.scales += row * groups;
+  args.rows.sums += row * groups;
+  args.m -= row;
+  args.out.data += row * args.out.stride;
+  Epilogue& e = args.out.epilogue;
+  if (e.residual != nullptr) e.residual += row * e.residual_stride;
+  return args;
+}
+
+// Rows whose activations stay in the cache while all panels pass: a multiple of `unit`.
+RUSHLIGHT_INLINE size_t RowsAtOnce(const PackedMatrix& w, size_t unit) {
+  constexpr size_t kBytes = 256 * 1024;
+  const size_t rows = kBytes / QuantizedStride(w.k) / unit * unit;
+  return rows > 0 ? rows : unit;
+}
 
 }  // namespace rushlight::kernels

@@ -40,7 +40,7 @@ RUSHLIGHT_INLINE I32x16 StartNibbles(int32_t sum) { return SetInteger(-8 * sum);
 RUSHLIGHT_INLINE I32x16 StartBytes(int32_t sum) { return SetInteger(-128 * sum); }
 RUSHLIGHT_INLINE I32x16 DotBytes(I32x16 sum, Line w, Quad a) {
   sum.v = _mm512_dpbusd_epi32(sum.v, w.v, a);
-  __asm__("" : "+v"(sum.v));  // in place: GCC 12 would copy it, and run out of registers
+  RUSHLIGHT_IN_PLACE(sum.v);
   return sum;
 }
 RUSHLIGHT_INLINE I32x16 DotNibbles(I32x16 sum, Line low, Line high, Quad a, Quad b) {

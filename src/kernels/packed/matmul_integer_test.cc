@@ -141,8 +141,8 @@ std::vector<Case> RandomCases(std::mt19937* random, size_t count) {
     const size_t group = groups[below(5)];
     if (group > k) continue;
     const PackedFormat format = below(2) == 0 ? PackedFormat::kU4 : PackedFormat::kU8;
-    cases.emplace_back(random, format, 1 + below(100), k, group, below(2) == 0, 1 + below(16),
-                       static_cast<ScaleType>(below(3)));
+    cases.emplace_back(random, format, 1 + below(100), k, group, below(2) == 0,
+                       1 + below(below(4) == 0 ? 70 : 16), static_cast<ScaleType>(below(3)));
   }
   return cases;
 }
@@ -164,7 +164,7 @@ TEST(IntegerMatmul, AgreesWithAPlainLoop) {
 TEST(IntegerMatmul, NothingSaturates) {
   std::mt19937 random(2);
   for (const PackedFormat format : {PackedFormat::kU4, PackedFormat::kU8}) {
-    const Case c(&random, format, 16, kMaxGroup, kMaxGroup, false, 2, ScaleType::kF32, true);
+    const Case c(&random, format, 16, kMaxGroup, kMaxGroup, false, 17, ScaleType::kF32, true);
     for (const Isa isa : RunnableIsas()) {
       const std::vector<float> out = c.Run(isa);
       for (size_t i = 0; i < out.size(); ++i) {
@@ -181,7 +181,7 @@ TEST(IntegerMatmul, AnyCutGivesTheSame) {
       const std::vector<float> whole = c.Run(isa);
       std::vector<float> pieces(whole.size(), -1.0f);
       for (size_t row = 0; row < c.m;) {
-        const size_t rows = std::min<size_t>(1 + random() % 7, c.m - row);
+        const size_t rows = std::min<size_t>(1 + random() % (c.m > 16 ? 40 : 7), c.m - row);
         for (size_t panel = 0; panel < PanelCount(c.w);) {
           const size_t end = std::min<size_t>(panel + 1 + random() % 3, PanelCount(c.w));
           c.Run(isa, row, rows, panel, end, pieces.data());
@@ -245,7 +245,7 @@ TEST(IntegerMatmul, ActivationsAndGates) {
 
 TEST(IntegerMatmul, GatesOfEveryShape) {
   std::mt19937 random(7);
-  for (const size_t m : {1, 2, 3, 7}) {
+  for (const size_t m : {1, 2, 3, 7, 16, 33}) {
     Case c(&random, PackedFormat::kU4, 96, 64, 32, true, m);
     c.epilogue.activation = Activation::kSilu;
     c.epilogue.gated = true;

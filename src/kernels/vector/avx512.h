@@ -17,6 +17,11 @@
 #include "rushlight/half.h"
 #include "src/kernels/vector/target.h"
 
+#ifndef RUSHLIGHT_IN_PLACE  // GCC 12 would copy what an instruction changes, and run out of
+                            // registers
+#define RUSHLIGHT_IN_PLACE(x) __asm__("" : "+v"(x))
+#endif
+
 RUSHLIGHT_TARGET_AVX512
 namespace rushlight::kernels::avx512 {
 

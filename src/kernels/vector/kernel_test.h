@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstdio>
 #include <cstring>
 #include <random>
 #include <vector>
@@ -16,12 +17,24 @@
 
 namespace rushlight::kernels {
 
-// The instruction sets that this CPU runs.
-inline std::vector<Isa> RunnableIsas() {
-  std::vector<Isa> isas;
-  for (size_t i = 0; i < kIsaCount; ++i) {
-    if (CanRun(static_cast<Isa>(i), platform::CpuFeatures())) isas.push_back(static_cast<Isa>(i));
-  }
+// The instruction sets that this CPU runs, and those that are emulated; says which are not run.
+inline const std::vector<Isa>& RunnableIsas() {
+  static const std::vector<Isa> isas = [] {
+    uint32_t features = platform::CpuFeatures();
+#ifdef RUSHLIGHT_EMULATED  // src/kernels/emulated
+    features |= kCpuAvxVnni | kCpuAvx512 | kCpuAvx512Vnni | kCpuAvx512Bf16 | kCpuAmx;
+#endif
+    std::vector<Isa> runnable;
+    for (size_t i = 0; i < kIsaCount; ++i) {
+      const Isa isa = static_cast<Isa>(i);
+      if (CanRun(isa, features)) {
+        runnable.push_back(isa);
+      } else {
+        std::printf("not run: kernels for %s\n", Info(isa).name);
+      }
+    }
+    return runnable;
+  }();
   return isas;
 }
 

@@ -22,7 +22,7 @@
   {                                                                                         \
     {                                                                                       \
       &scalar::name, &avx2::name, &avx2::name, &avx512::name, &avx512::name, &avx512::name, \
-          &scalar::name, &scalar::name, &scalar::name                                       \
+          &avx512::name, &scalar::name, &scalar::name, &scalar::name                        \
     }                                                                                       \
   }
 #elif defined(__aarch64__)
@@ -37,7 +37,7 @@
   {                                                                                             \
     {                                                                                           \
       &scalar::name, &scalar::name, &scalar::name, &scalar::name, &scalar::name, &scalar::name, \
-          &neon::name, &neon::name, &neon::name                                                 \
+          &scalar::name, &neon::name, &neon::name, &neon::name                                  \
     }                                                                                           \
   }
 #else
@@ -49,7 +49,7 @@
   {                                                                                             \
     {                                                                                           \
       &scalar::name, &scalar::name, &scalar::name, &scalar::name, &scalar::name, &scalar::name, \
-          &scalar::name, &scalar::name, &scalar::name                                           \
+          &scalar::name, &scalar::name, &scalar::name, &scalar::name                            \
     }                                                                                           \
   }
 #endif

@@ -138,7 +138,23 @@ def test_int8_caches(name, monkeypatch):
             np.testing.assert_allclose(row, expected[end - 1], atol=1e-4 * largest)
 
 
-@pytest.mark.parametrize("format", [None, "int8", "int4", Quantization(cache="int8")], ids=str)
+def test_activations_in_bf16():
+    model, ids = make("llama")
+    with torch.no_grad():
+        expected = model(ids).logits[0, -1].numpy()
+    plain, rounded = (
+        logits(rushlight.load(compiled(model, Quantization("bf16", activations=a)).buffer), ids, TOKENS)[-1]
+        for a in ("int8", "bf16")
+    )
+    assert 0 < abs(rounded - plain).max() < 0.02 * abs(expected).max()
+    assert abs(rounded - expected).max() < 0.03 * abs(expected).max()
+
+
+@pytest.mark.parametrize(
+    "format",
+    [None, "int8", "int4", Quantization(cache="int8"), Quantization("bf16", activations="bf16")],
+    ids=str,
+)
 def test_same_bits_however_it_is_cut(format):
     model, ids = make("llama")
     file = compiled(model, format).buffer
@@ -324,7 +340,7 @@ def test_options_that_do_not_exist():
     for wrong in (
         dict(weights="int3"),
         dict(group=24),
-        dict(activations="bf16"),
+        dict(activations="fp16"),
         dict(cache="int4"),
         dict(modules={"*": "x"}),
     ):

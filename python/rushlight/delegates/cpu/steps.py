@@ -393,7 +393,7 @@ class _Planner:
             reads, out,
             lambda w: w.matmul(
                 source.place, out.place, matrix, bias, residual.place if residual else None, activation,
-                gated, out.width, floats,
+                gated, out.width, floats, self.quantization.activations == "bfloat16",
             ),
         )  # fmt: skip
 

@@ -95,7 +95,8 @@ class Quantization:
               (what a checkpoint has in as many bits or fewer stays as it is, with its own groups; what the
               model itself has quantized stays, unless integers are asked for)
     activations    beside int8 and int4 weights: int8, quantized for each token and group when they are
-              multiplied, or float32: slower, without that error
+              multiplied, or float32: slower, without that error; bfloat16: rounded to it beside bfloat16
+              weights (int8 beside integers), faster where CPUs multiply bfloat16
     cache     float32, bfloat16, float16 or int8, with a scale for each position and head; none: bfloat16
               where weights are not float32
     modules   other formats by name of the parameter, with wildcards: {"*.lm_head.*": "int8"}
@@ -117,8 +118,10 @@ class Quantization:
         for format in (self.weights, *self.modules.values()):
             if format not in FORMATS:
                 raise ValueError(f"no format {format!r} for weights; there are {', '.join(FORMATS)}")
-        if self.activations not in ("int8", "float32"):
-            raise ValueError(f"no format {self.activations!r} for activations; there are int8, float32")
+        if self.activations not in ("int8", "float32", "bfloat16"):
+            raise ValueError(
+                f"no format {self.activations!r} for activations; there are int8, float32, bfloat16"
+            )
         if self.cache not in CACHES:
             raise ValueError(f"no format {self.cache!r} for caches; there are {', '.join(CACHES)}")
         if self.group < 0 or self.group % 16 != 0:

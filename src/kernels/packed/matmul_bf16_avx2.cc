@@ -1,0 +1,15 @@
+// Copyright (c) The Rushlight authors.
+// SPDX-License-Identifier: BSD-3-Clause
+
+#if defined(__x86_64__)
+
+#include "src/kernels/packed/matmul_bf16.h"
+#include "src/kernels/vector/avx2.h"
+
+#define RUSHLIGHT_ISA avx2
+RUSHLIGHT_TARGET_AVX2
+#include "src/kernels/packed/bf16_pairs-inl.h"
+#include "src/kernels/packed/matmul_bf16-inl.h"
+RUSHLIGHT_TARGET_END
+
+#endif

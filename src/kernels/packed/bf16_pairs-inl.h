@@ -12,11 +12,7 @@ struct Pairs {
 
 inline constexpr int kPairRows = kTileVectors * (kTileRows > 4 ? 4 : kTileRows);  // of a tile
 
-RUSHLIGHT_INLINE Pairs LoadPairs(const BFloat16* p) {
-  Pairs x;
-  Unzip(p, &x.even, &x.odd);
-  return x;
-}
+RUSHLIGHT_INLINE Pairs LoadPairs(const BFloat16* p) { return {Even(p), Odd(p)}; }
 RUSHLIGHT_INLINE Pairs BroadcastPair(const BFloat16* p) { return {Set(p[0]), Set(p[1])}; }
 RUSHLIGHT_INLINE F32x16 AddProducts(const F32x16& sum, const Pairs& x, const Pairs& w) {
   return MulAdd(x.even, w.even, MulAdd(x.odd, w.odd, sum));

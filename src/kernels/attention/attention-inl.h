@@ -19,10 +19,12 @@
 namespace rushlight::kernels::RUSHLIGHT_ISA {
 namespace {
 
-constexpr int kWide = 2 * kTileVectors;  // vectors of a tile,
-constexpr int kTall = kTileRows / 2;     // and its rows: as many registers as a product's
 constexpr int kBlockVectors = kAttentionBlock / 16;
-static_assert(kBlockVectors % kWide == 0);
+// Vectors of a tile of so many rows: a product's tile, or a wider one where rows are few, so that
+// there are sums enough to wait for.
+template <int kRows>
+constexpr int kWide = kRows > kTileRows / 2 ? kTileVectors : 2 * kTileVectors;
+static_assert(kBlockVectors % (2 * kTileVectors) == 0);
 
 struct Range {  // of positions
   size_t begin, end;
@@ -42,24 +44,25 @@ struct Rows {
 // scores[row][i] = sum of q[row][dim] * keys[dim][i]; `ahead` elements on are fetched.
 template <int kRows, class T>
 void ScoreTile(const float* q, size_t size, const T* keys, size_t ahead, float* scores) {
+  constexpr int kVectors = kWide<kRows>;
   constexpr size_t kTogether = sizeof(T) == 2 ? 2 : 1;
-  for (int first = 0; first < kBlockVectors; first += kWide) {
-    F32x16 sum[kRows][kWide];
+  for (int first = 0; first < kBlockVectors; first += kVectors) {
+    F32x16 sum[kRows][kVectors];
     RUSHLIGHT_UNROLL
     for (int r = 0; r < kRows; ++r) {
       RUSHLIGHT_UNROLL
-      for (int v = 0; v < kWide; ++v) sum[r][v] = Set(0.0f);
+      for (int v = 0; v < kVectors; ++v) sum[r][v] = Set(0.0f);
     }
     const T* key = keys + 16 * kTogether * first;
     for (size_t dim = 0; dim < size; dim += kTogether, key += kTogether * kAttentionBlock) {
       RUSHLIGHT_UNROLL
-      for (int v = 0; v < kWide; ++v) __builtin_prefetch(key + ahead + 16 * kTogether * v);
+      for (int v = 0; v < kVectors; ++v) __builtin_prefetch(key + ahead + 16 * kTogether * v);
       AddLine(q + dim, size, key, 16 * kTogether, size - dim, sum);
     }
     RUSHLIGHT_UNROLL
     for (int r = 0; r < kRows; ++r) {
       RUSHLIGHT_UNROLL
-      for (int v = 0; v < kWide; ++v) {
+      for (int v = 0; v < kVectors; ++v) {
         Store(scores + r * kAttentionBlock + 16 * (first + v), sum[r][v]);
       }
     }
@@ -163,10 +166,11 @@ template <int kRows, class T>
 void AddValues(const float* weights, Range positions, const T* values, size_t size, size_t ahead,
                size_t padded, float* sums) {
   if (positions.begin >= positions.end) return;
+  constexpr int kVectors = kWide<kRows>;
   size_t d = 0;
-  for (; d + 16 * kWide <= size; d += 16 * kWide) {
-    ValueTile<kRows, kWide, true>(weights, positions, values + d, size, ahead, padded, 16,
-                                  sums + d);
+  for (; d + 16 * kVectors <= size; d += 16 * kVectors) {
+    ValueTile<kRows, kVectors, true>(weights, positions, values + d, size, ahead, padded, 16,
+                                     sums + d);
   }
   for (; d + 16 <= size; d += 16) {
     ValueTile<kRows, 1, true>(weights, positions, values + d, size, ahead, padded, 16, sums + d);
@@ -177,14 +181,17 @@ void AddValues(const float* weights, Range positions, const T* values, size_t si
   }
 }
 
-// Steps 2 and 4 for all rows: tiles of kRows, then of fewer.
+// Steps 1 and 3 for all rows: tiles of kRows, then of fewer; the first fetches ahead for all.
 template <int kRows>
-constexpr int kFewer = kRows > 4 ? 4 : kRows - 1;
+constexpr int kFewer = kRows > 8   ? kRows / 2
+                       : kRows > 4 ? 4
+                                   : kRows - 1;
 
 template <int kRows, class T>
 void ScoreRows(const Rows& rows, const T* keys, size_t size, size_t ahead, size_t row) {
   for (; rows.count - row >= kRows; row += kRows) {
-    ScoreTile<kRows>(rows.q + row * size, size, keys, ahead, rows.weights + row * kAttentionBlock);
+    ScoreTile<kRows>(rows.q + row * size, size, keys, row == 0 ? ahead : 0,
+                     rows.weights + row * kAttentionBlock);
   }
   if constexpr (kRows > 1) ScoreRows<kFewer<kRows>>(rows, keys, size, ahead, row);
 }
@@ -204,12 +211,11 @@ void AddRows(const Rows& rows, const Range* sees, const T* values, size_t size, 
     for (size_t r = 0; r < kRows; ++r) {
       const Range own = {sees[row + r].begin,
                          sees[row + r].end < all.begin ? sees[row + r].end : all.begin};
-      AddValues<1>(weights + r * kAttentionBlock, own, values, size, ahead, padded,
-                   sums + r * padded);
+      AddValues<1>(weights + r * kAttentionBlock, own, values, size, 0, padded, sums + r * padded);
     }
-    AddValues<kRows>(weights, all, values, size, ahead, padded, sums);
+    AddValues<kRows>(weights, all, values, size, row == 0 ? ahead : 0, padded, sums);
     for (size_t r = 0; r < kRows; ++r) {
-      AddValues<1>(weights + r * kAttentionBlock, {all.end, sees[row + r].end}, values, size, ahead,
+      AddValues<1>(weights + r * kAttentionBlock, {all.end, sees[row + r].end}, values, size, 0,
                    padded, sums + r * padded);
     }
   }
@@ -258,8 +264,8 @@ void AttendRows(const AttentionArgs& args, size_t head, size_t first, Rows& rows
       keys += kAttentionBlock * sizeof(float);
       values += kAttentionBlock * sizeof(float);
     }
-    ScoreRows<kTall>(rows, reinterpret_cast<const T*>(keys), cache.key_size, key_block / sizeof(T),
-                     0);
+    ScoreRows<kTileRows>(rows, reinterpret_cast<const T*>(keys), cache.key_size,
+                         key_block / sizeof(T), 0);
     for (size_t r = 0; r < rows.count; ++r) {
       const Range& own = rows.sees[r];
       sees[r].begin = own.begin > block ? own.begin - block : 0;
@@ -274,8 +280,8 @@ void AttendRows(const AttentionArgs& args, size_t head, size_t first, Rows& rows
       Weigh(args, sees[r], mask, scales, rows.weights + r * kAttentionBlock, &rows.maximum[r],
             &rows.total[r], rows.sums + r * padded);
     }
-    AddRows<kTall>(rows, sees, reinterpret_cast<const T*>(values), cache.value_size,
-                   value_block / sizeof(T), padded, 0);
+    AddRows<kTileRows>(rows, sees, reinterpret_cast<const T*>(values), cache.value_size,
+                       value_block / sizeof(T), padded, 0);
   }
 
   for (size_t r = 0; r < rows.count; ++r) {
@@ -284,7 +290,12 @@ void AttendRows(const AttentionArgs& args, size_t head, size_t first, Rows& rows
     const F32x16 part = Set(rows.total[r] == 0 ? 0.0f : 1.0f / rows.total[r]);
     for (size_t d = 0; d < cache.value_size; d += 16) {
       const size_t left = cache.value_size - d;
-      StoreFirst(out + d, Load(rows.sums + r * padded + d) * part, left < 16 ? left : 16);
+      const F32x16 x = Load(rows.sums + r * padded + d) * part;
+      if (left >= 16) {
+        Store(out + d, x);
+      } else {
+        StoreFirst(out + d, x, left);
+      }
     }
   }
 }

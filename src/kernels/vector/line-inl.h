@@ -34,6 +34,7 @@ RUSHLIGHT_INLINE void AddLine(const float* x, size_t stride, const T* line, size
     for (int p = 0; p < kPanels; ++p) w[p] = Even(line + p * panel_stride);
     AddInput(x, stride, w, sum);
     if (k < 2) return;
+    if (kRows > 1) __asm__("" : "+r"(line));  // loaded again, not kept
     RUSHLIGHT_UNROLL
     for (int p = 0; p < kPanels; ++p) w[p] = Odd(line + p * panel_stride);
     AddInput(x + 1, stride, w, sum);

@@ -8,7 +8,7 @@
 // four of them side by side.  Many rows are cut into blocks and inputs into slices: a slice of a
 // block's rows stays in the second cache for some panels, a slice of a panel in the first one for
 // all rows of the block, as floats, whatever the panel holds.  Between slices the sums wait in
-// memory, on the stack: 60 KB with the slice, and nothing in the scalar row.
+// memory, on the stack: 44 KB with the slice, and nothing in the scalar row.
 
 #include "src/kernels/packed/epilogue-inl.h"
 #include "src/kernels/packed/scales-inl.h"
@@ -27,8 +27,9 @@ constexpr int kPanelsOfOneRow = 4;
 template <>
 constexpr int kPanelsOfOneRow<Integers> = kTileRows > 4 ? 4 : 2;
 
-// Of a block, and its sums: [rows, panels, 16].
-constexpr size_t kBlockRows = kTileRows * (96 / kTileRows);
+// Of a block, and its sums: [rows, panels, 16].  A slice of more rows fits the second cache as
+// well, but its small pages compete for places there.
+constexpr size_t kBlockRows = kTileRows * (48 / kTileRows);
 constexpr size_t kBlockPanels = 4;
 constexpr size_t kBlockStride = kBlockPanels * kPanelOutputs;
 constexpr size_t kSliceInputs = 512 / kTileVectors;

@@ -27,8 +27,7 @@ constexpr int kPanelsOfOneRow = 4;
 template <>
 constexpr int kPanelsOfOneRow<Integers> = kTileRows > 4 ? 4 : 2;
 
-// Of a block, and its sums: [rows, panels, 16].  A slice of more rows fits the second cache as
-// well, but its small pages compete for places there.
+// Of a block, and its sums: [rows, panels, 16].
 constexpr size_t kBlockRows = kTileRows * (48 / kTileRows);
 constexpr size_t kBlockPanels = 4;
 constexpr size_t kBlockStride = kBlockPanels * kPanelOutputs;

@@ -17,14 +17,15 @@ std::vector<std::string> fuzz::Seeds() {
   const std::string text = "Hi é! <s>a b  1234'll\n\xF0\x9F\x99\x82\xFF";
   std::vector<std::string> seeds;
   for (const char* json : {
-           R"({"added_tokens":[{"id":9,"content":"<s>","special":true,"normalized":false}],
+           R"({"added_tokens":[{"id":7,"content":"<s>","special":true,"normalized":false}],
                "normalizer":{"type":"NFKC"},
                "pre_tokenizer":{"type":"ByteLevel","add_prefix_space":true},
                "decoder":{"type":"ByteLevel"},
                "post_processor":{"type":"TemplateProcessing",
                  "single":[{"SpecialToken":{"id":"<s>"}},{"Sequence":{"id":"A"}}],
-                 "special_tokens":{"<s>":{"ids":[9]}}},
-               "model":{"type":"BPE","vocab":{"H":0,"i":1,"Hi":2,"\u0120":3,"\u00c3":4,"\u00a9":5},
+                 "special_tokens":{"<s>":{"ids":[7]}}},
+               "model":{"type":"BPE","vocab":{"H":0,"i":1,"Hi":2,"\u0120":3,"\u00c3":4,"\u00a9":5,
+                          "\u0120\u00c3":6},
                         "merges":["H i",["\u0120","\u00c3"]]}})",
            R"({"normalizer":{"type":"Sequence","normalizers":[{"type":"Prepend","prepend":"\u2581"},
                  {"type":"Replace","pattern":{"String":" "},"content":"\u2581"}]},

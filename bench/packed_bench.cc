@@ -104,7 +104,7 @@ class Bench {
     const size_t bytes = PackedBytes(w), copies = kPoolBytes / bytes;
     const size_t groups = GroupCount(w), stride = shape.k + 16;
 
-    std::vector<float> x(m * stride), scales(m * groups), out(m * w.n);
+    std::vector<float> x(m * stride), scales(m * groups), totals(m * groups), out(m * w.n);
     std::vector<int8_t> values(m * QuantizedStride(shape.k));
     std::vector<int32_t> sums(m * groups);
     std::mt19937 random(2);
@@ -113,12 +113,12 @@ class Bench {
     const bool integers = IsInteger(w.format);
     if (integers) {
       kIntegerKernels[isa_].quantize({x.data(), stride, m, shape.k, w.group, false, values.data(),
-                                      scales.data(), sums.data()});
+                                      scales.data(), sums.data(), totals.data()});
     }
     const auto multiply = [&] {
       const MatmulOutput to = {out.data(), w.n, w.n, 0, PanelCount(w), {}};
       if (!integers) return kFloatMatmul[isa_]({w, x.data(), stride, m, to});
-      const QuantizedRows rows = {values.data(), scales.data(), sums.data()};
+      const QuantizedRows rows = {values.data(), scales.data(), sums.data(), totals.data()};
       const IntegerKernels& kernels = kIntegerKernels[isa_];
       (w.format == PackedFormat::kU4 ? kernels.matmul_u4 : kernels.matmul_u8)({w, rows, m, to});
     };

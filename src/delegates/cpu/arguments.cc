@@ -141,13 +141,14 @@ Error Call::AllocateScratch() {
   sequence_of_row_ = static_cast<uint32_t*>(arena.Allocate(m_ * sizeof(uint32_t), line));
   buffers_ = static_cast<float*>(arena.Allocate(m_ * plan_.row_floats * sizeof(float), line));
   quantized_ = static_cast<int8_t*>(arena.Allocate(m_ * plan_.quantized_stride, line));
-  scales_ = static_cast<float*>(arena.Allocate(m_ * plan_.quantized_groups * sizeof(float), line));
-  sums_ =
-      static_cast<int32_t*>(arena.Allocate(m_ * plan_.quantized_groups * sizeof(int32_t), line));
+  const size_t groups = m_ * plan_.quantized_groups;
+  scales_ = static_cast<float*>(arena.Allocate(groups * sizeof(float), line));
+  sums_ = static_cast<int32_t*>(arena.Allocate(groups * sizeof(int32_t), line));
+  totals_ = static_cast<float*>(arena.Allocate(groups * sizeof(float), line));
   of_threads_ = static_cast<float*>(
       arena.Allocate(plan_.threads * plan_.thread_floats * sizeof(float), line));
   RL_CHECK(sequence_of_row_ != nullptr && buffers_ != nullptr && quantized_ != nullptr &&
-               scales_ != nullptr && sums_ != nullptr && of_threads_ != nullptr,
+               scales_ != nullptr && sums_ != nullptr && totals_ != nullptr && of_threads_ != nullptr,
            Reason::kScratchArena, Error::kNone, static_cast<int64_t>(ScratchBytes(plan_, m_)),
            static_cast<int64_t>(arena.capacity()));
   RL_CHECK(context_.threads <= plan_.threads, Reason::kBug);

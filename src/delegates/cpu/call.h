@@ -113,6 +113,7 @@ class Call {
   int8_t* quantized_ = nullptr;
   float* scales_ = nullptr;
   int32_t* sums_ = nullptr;
+  float* totals_ = nullptr;
   float* of_threads_ = nullptr;
 };
 

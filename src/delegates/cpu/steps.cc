@@ -165,7 +165,7 @@ Error Call::MatmulRows(const fb::Matmul& step, size_t first, size_t m) {
   const bool integers = kernels::IsInteger(w.format) && !step.float_activations();
   if (integers) {
     const size_t stride = kernels::QuantizedStride(w.k), groups = kernels::GroupCount(w);
-    rows = {quantized_, scales_, sums_};
+    rows = {quantized_, scales_, sums_, totals_};
     RL_RETURN_IF_ERROR(ForRows(m, w.k, [&](size_t i) {
       kernels::QuantizeArgs args{};
       args.x = x + i * in.stride;
@@ -176,6 +176,7 @@ Error Call::MatmulRows(const fb::Matmul& step, size_t first, size_t m) {
       args.values = quantized_ + i * stride;
       args.scales = scales_ + i * groups;
       args.sums = sums_ + i * groups;
+      args.totals = totals_ + i * groups;
       plan_.integers->quantize(args);
     }));
   }

@@ -22,12 +22,14 @@ auto Stored(const AppendArgs& a, const float* x, size_t size, uint8_t* scale) {
   if constexpr (std::is_same_v<T, int8_t>) {
     QuantizeArgs q{};
     int32_t sum;
+    float total;
     q.x = x;
     q.m = 1;
     q.k = q.group = size;
     q.values = a.quantized;
     q.scales = reinterpret_cast<float*>(scale);
     q.sums = &sum;
+    q.totals = &total;
     a.quantize(q);
     return static_cast<const int8_t*>(a.quantized);
   } else {

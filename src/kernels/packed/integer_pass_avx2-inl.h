@@ -102,7 +102,7 @@ void PassRows(const IntegerMatmulArgs& args, size_t panel, size_t panels, size_t
       const size_t at = (begin + r) * groups + g;
       m.scales[r] = args.rows.scales[at];
       m.starts[r] = HalfStart<kFormat>(kMinimum, args.rows.sums[at]);
-      m.totals[r] = args.rows.scales[at] * static_cast<float>(args.rows.sums[at]);
+      m.totals[r] = args.rows.totals[at];
     }
     const size_t inputs = InputsOfGroup(w, g);
     for (size_t i = 0; i < inputs; i += kStepInputs<kFormat>) {

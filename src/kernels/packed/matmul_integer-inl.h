@@ -16,8 +16,6 @@ namespace {
 
 // Panels before an epilogue, so that gates and what they gate are together.
 inline constexpr size_t kBlockPanels = 2;
-// Rows whose activations stay in the cache while all panels pass.
-inline constexpr size_t kBlockBytes = 256 * 1024;
 // How far ahead one row fetches its weights: more than a memory has under way, less than a cache
 // holds.  It passes the end, where the next matrix begins.  More rows fetch their next panels.
 inline constexpr size_t kAhead = 16 * 1024;
@@ -64,7 +62,7 @@ RUSHLIGHT_INLINE void DotLine(const TileArgs& c, size_t stride, const uint8_t* c
   }
 }
 
-template <PackedFormat kFormat, int kRows, int kPanels>
+template <PackedFormat kFormat, bool kMinimum, int kRows, int kPanels>
 __attribute__((noinline)) void Tile(const TileArgs& c, float* out /*[kRows, kBlockPanels, 16]*/) {
   constexpr size_t kInputs = InputsPerLine(kFormat);
   const size_t stride = QuantizedStride(c.weight.k);
@@ -92,11 +90,12 @@ __attribute__((noinline)) void Tile(const TileArgs& c, float* out /*[kRows, kBlo
     I32x16 dot[kRows][kPanels];
     RUSHLIGHT_UNROLL
     for (int r = 0; r < kRows; ++r) {
+      I32x16 start = SetInteger(0);  // nibbles with minimums count from 0
       const int32_t row_sum = c.rows.sums[r * c.groups + group];
+      if constexpr (kFormat == PackedFormat::kU8) start = StartBytes(row_sum);
+      if constexpr (kFormat == PackedFormat::kU4 && !kMinimum) start = StartNibbles(row_sum);
       RUSHLIGHT_UNROLL
-      for (int p = 0; p < kPanels; ++p) {
-        dot[r][p] = kFormat == PackedFormat::kU4 ? StartNibbles(row_sum) : StartBytes(row_sum);
-      }
+      for (int p = 0; p < kPanels; ++p) dot[r][p] = start;
     }
     const size_t lines = lines_left < group_lines ? lines_left : group_lines;
     lines_left -= lines;
@@ -112,19 +111,14 @@ __attribute__((noinline)) void Tile(const TileArgs& c, float* out /*[kRows, kBlo
     for (; codes < end; codes += kLineBytes, a += kInputs) {
       DotLine<kFormat>(c, stride, codes, a, dot);
     }
-    if (c.weight.has_minimum) {
+    if constexpr (kMinimum) {
       RUSHLIGHT_UNROLL
       for (int p = 0; p < kPanels; ++p) {
         const F32x16 minimum =
             LoadScales(c.weight.scale, header + MinimumDistance(c.weight) + p * c.panel_bytes);
         RUSHLIGHT_UNROLL
         for (int r = 0; r < kRows; ++r) {
-          const size_t at = r * c.groups + group;
-          if (kFormat == PackedFormat::kU4) {  // codes count from 0
-            dot[r][p] = dot[r][p] + SetInteger(8 * c.rows.sums[at]);
-          }
-          const float total = c.rows.scales[at] * static_cast<float>(c.rows.sums[at]);
-          sum[r][p] = MulAdd(minimum, Set(total), sum[r][p]);
+          sum[r][p] = MulAdd(minimum, Set(c.rows.totals[r * c.groups + group]), sum[r][p]);
         }
       }
     }
@@ -148,37 +142,35 @@ __attribute__((noinline)) void Tile(const TileArgs& c, float* out /*[kRows, kBlo
 }
 
 // kRows rows times `panels` panels, kBlockPanels or fewer.
-template <PackedFormat kFormat, int kRows>
+template <PackedFormat kFormat, bool kMinimum, int kRows>
 void Block(TileArgs c, size_t panels, float* out) {
   if constexpr (kRows > 1 && kIntegerPanels == kBlockPanels) {  // one row is one stream of weights
     if (panels == kBlockPanels) {
-      Tile<kFormat, kRows, kIntegerPanels>(c, out);
+      Tile<kFormat, kMinimum, kRows, kIntegerPanels>(c, out);
       return;
     }
   }
   for (size_t p = 0; p < panels; ++p) {
-    Tile<kFormat, kRows, 1>(c, out + p * kPanelOutputs);
+    Tile<kFormat, kMinimum, kRows, 1>(c, out + p * kPanelOutputs);
     c.panels += c.panel_bytes;
   }
 }
 
 // Rows are taken as many at a time as a tile has, the rest in halves.
-template <PackedFormat kFormat, int kRows>
+template <PackedFormat kFormat, bool kMinimum, int kRows>
 void Rows(const IntegerMatmulArgs& args, TileArgs* c, size_t panel, size_t panels, size_t* row,
           size_t end) {
   for (; *row + kRows <= end; *row += kRows) {
     alignas(64) float sums[kRows * kBlockPanels * kPanelOutputs];
-    c->rows.values = args.rows.values + *row * QuantizedStride(args.weight.k);
-    c->rows.scales = args.rows.scales + *row * c->groups;
-    c->rows.sums = args.rows.sums + *row * c->groups;
-    Block<kFormat, kRows>(*c, panels, sums);
+    c->rows = RowsFrom(args, *row).rows;
+    Block<kFormat, kMinimum, kRows>(*c, panels, sums);
     for (size_t r = 0; r < kRows; ++r) {
       Finish(args.out, *row + r, panel, panels, sums + r * kBlockPanels * kPanelOutputs);
     }
   }
   if constexpr (kRows > 1) {
     constexpr int kLess = kRows > 4 ? 4 : kRows / 2;
-    Rows<kFormat, kLess>(args, c, panel, panels, row, end);
+    Rows<kFormat, kMinimum, kLess>(args, c, panel, panels, row, end);
   }
 }
 
@@ -195,8 +187,7 @@ void Matmul(const IntegerMatmulArgs& args) {
   TileArgs c{
       w,       PanelBytes(w), GroupCount(w), args.m == 1 ? kAhead : kBlockPanels * PanelBytes(w),
       nullptr, args.rows};
-  const size_t fitting = kBlockBytes / QuantizedStride(w.k) / kIntegerRows * kIntegerRows;
-  const size_t rows_at_once = fitting > 0 ? fitting : kIntegerRows;
+  const size_t rows_at_once = RowsAtOnce(w, kIntegerRows);
   for (size_t begin = 0; begin < args.m; begin += rows_at_once) {
     const size_t end = args.m - begin < rows_at_once ? args.m : begin + rows_at_once;
     for (size_t panel = args.out.begin; panel < args.out.end; panel += kBlockPanels) {
@@ -204,7 +195,11 @@ void Matmul(const IntegerMatmulArgs& args) {
       c.panels = w.panels + panel * c.panel_bytes;
       const size_t panels = left < kBlockPanels ? left : kBlockPanels;
       size_t row = begin;
-      Rows<kFormat, kIntegerRows>(args, &c, panel, panels, &row, end);
+      if (w.has_minimum) {
+        Rows<kFormat, true, kIntegerRows>(args, &c, panel, panels, &row, end);
+      } else {
+        Rows<kFormat, false, kIntegerRows>(args, &c, panel, panels, &row, end);
+      }
     }
   }
 }
@@ -258,6 +253,7 @@ void QuantizeRows(const QuantizeArgs& q) {
       }
       q.scales[row * groups + group] = scale;
       q.sums[row * groups + group] = sum;
+      q.totals[row * groups + group] = scale * static_cast<float>(sum);
     }
     std::memset(values + q.k, 0, stride - q.k);
   }

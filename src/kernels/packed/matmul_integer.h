@@ -38,6 +38,7 @@ RUSHLIGHT_INLINE IntegerMatmulArgs RowsFrom(IntegerMatmulArgs args, size_t row) 
   args.rows.values += row * QuantizedStride(args.weight.k);
   args.rows.scales += row * groups;
   args.rows.sums += row * groups;
+  args.rows.totals += row * groups;
   args.m -= row;
   args.out.data += row * args.out.stride;
   Epilogue& e = args.out.epilogue;

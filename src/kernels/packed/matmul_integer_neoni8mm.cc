@@ -107,8 +107,7 @@ __attribute__((noinline)) void Tile(const PackedMatrix& w, const uint8_t* panel,
     for (int r = 0; r < 2 * kPairs; ++r) {
       const float row_scale = rows.scales[r * groups + group];
       if (w.has_minimum) {
-        const float total = row_scale * static_cast<float>(rows.sums[r * groups + group]);
-        sum[r] = MulAdd(minimum, Set(total), sum[r]);
+        sum[r] = MulAdd(minimum, Set(rows.totals[r * groups + group]), sum[r]);
       }
       F32x16 x;
       RUSHLIGHT_UNROLL

@@ -29,7 +29,7 @@ struct Case {
   std::vector<float> scales, minimums;
   std::vector<uint8_t> storage;  // of the panels
   std::vector<int8_t> values;
-  std::vector<float> row_scales;
+  std::vector<float> row_scales, totals;
   std::vector<int32_t> sums;
   std::vector<float> bias, residual;
   Epilogue epilogue;
@@ -76,6 +76,7 @@ struct Case {
         }
         sums.push_back(sum);
         row_scales.push_back(std::fabs(normal(*random)) / 100);
+        totals.push_back(row_scales.back() * static_cast<float>(sum));
       }
     }
     for (size_t i = 0; i < n; ++i) bias.push_back(normal(*random));
@@ -87,7 +88,7 @@ struct Case {
     IntegerMatmulArgs args;
     args.weight = w;
     args.rows = {values.data() + row * QuantizedStride(w.k), row_scales.data() + row * groups,
-                 sums.data() + row * groups};
+                 sums.data() + row * groups, totals.data() + row * groups};
     args.m = count;
     args.out = {out + row * columns, columns, columns, begin, end, epilogue};
     if (epilogue.residual != nullptr) {
@@ -111,8 +112,7 @@ struct Case {
       }
       const float row_scale = row_scales[row * groups + g];
       if (w.has_minimum) {
-        const float total = row_scale * static_cast<float>(sums[row * groups + g]);
-        sum = std::fma(minimums[output * groups + g], total, sum);
+        sum = std::fma(minimums[output * groups + g], totals[row * groups + g], sum);
       }
       const float scale = scales[output * groups + g] * row_scale;
       sum = std::fma(static_cast<float>(dot), scale, sum);

@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
 // Activations as products with integer weights take them: signed bytes in -127..127, and for each
-// group a scale and the sum of the bytes.
+// group a scale, the sum of the bytes, and the sum of what they stand for.
 //
 // A group's scale is its largest magnitude / 127; bytes are rounded to nearest, ties to even.
 // Groups of nothing but tiny numbers are zero.  A group with a NaN or an infinity has zeros and the
@@ -25,6 +25,7 @@ struct QuantizedRows {
   const int8_t* values;  // [m, QuantizedStride(k)]
   const float* scales;   // [m, groups]
   const int32_t* sums;   // [m, groups]
+  const float* totals;   // [m, groups]: scale * sum, what minimums are multiplied by
 };
 
 struct QuantizeArgs {
@@ -37,6 +38,7 @@ struct QuantizeArgs {
   int8_t* values;  // as QuantizedRows
   float* scales;
   int32_t* sums;
+  float* totals;
 };
 
 }  // namespace rushlight::kernels

@@ -22,6 +22,7 @@ struct Quantized {
   std::vector<int8_t> values;
   std::vector<float> scales;
   std::vector<int32_t> sums;
+  std::vector<float> totals;
 
   Quantized(Isa isa, const std::vector<float>& x, size_t m, size_t group, bool row_scale = false) {
     const size_t k = x.size() / m;
@@ -29,8 +30,9 @@ struct Quantized {
     values.assign(m * QuantizedStride(k), 99);
     scales.assign(m * groups, -1.0f);
     sums.assign(m * groups, -1);
-    kIntegerKernels[isa].quantize(
-        {x.data(), k, m, k, group, row_scale, values.data(), scales.data(), sums.data()});
+    totals.assign(m * groups, -1.0f);
+    kIntegerKernels[isa].quantize({x.data(), k, m, k, group, row_scale, values.data(),
+                                   scales.data(), sums.data(), totals.data()});
   }
 };
 
@@ -78,7 +80,9 @@ TEST(Quantize, EveryInstructionSetAgrees) {
           EXPECT_LE(std::fabs(x[row * k + j] - value * scale), 0.50001f * scale);
           sum += value;
         }
-        EXPECT_EQ(sum, expected.sums[row * DivideUp(k, group) + g]);
+        const size_t at = row * DivideUp(k, group) + g;
+        EXPECT_EQ(sum, expected.sums[at]);
+        EXPECT_EQ(expected.scales[at] * static_cast<float>(sum), expected.totals[at]);
       }
     }
     for (const Isa isa : RunnableIsas()) {
@@ -86,6 +90,7 @@ TEST(Quantize, EveryInstructionSetAgrees) {
       EXPECT_EQ(q.values, expected.values) << Info(isa).name;
       EXPECT_EQ(q.scales, expected.scales) << Info(isa).name;
       EXPECT_EQ(q.sums, expected.sums) << Info(isa).name;
+      EXPECT_EQ(q.totals, expected.totals) << Info(isa).name;
     }
   }
 }

@@ -92,11 +92,16 @@ bench_venv() {
   once "$folder" all "$requirements" pip "$folder" install -r "$requirements"
 }
 
-bench_llamacpp() {
+bench_llamacpp() (
   # llama.cpp is compiled here, for this CPU; its package has no binary.  One job: it takes some 7 minutes.
+  # With AMX by Clang: compiled by GCC 12 its tiles are illegal instructions (a configuration that is not stored).
+  if grep -q amx_int8 /proc/cpuinfo; then
+    apt <(echo clang)
+    export CC=clang CXX=clang++
+  fi
   CMAKE_ARGS="-DGGML_NATIVE=ON -DLLAVA_BUILD=OFF" CMAKE_BUILD_PARALLEL_LEVEL="${CMAKE_BUILD_PARALLEL_LEVEL:-1}" \
     bench_venv llamacpp
-}
+)
 
 bench_peers() {
   bench_llamacpp

@@ -1,13 +1,20 @@
 // Copyright (c) The Rushlight authors.
 // SPDX-License-Identifier: BSD-3-Clause
 
-// AMX: a tile of 16 lines of codes is 64 inputs of a panel, as it lies in the file if codes are
-// bytes; nibbles are taken apart into one.  Rows are taken sixteen at a time, those that are left
-// over are AVX-512's: below sixteen rows tiles would be emptier than its registers.
+// AMX.  Some inputs of a panel, a slice, become signed bytes a tile behind the other, and floats
+// for scales and minimums, once for all rows of a block.
 //
-// A tile must not reach into the next group, so that small groups fill a part of it.  The last one
-// of a row may reach behind it, where activations are zero.
+// The dot products of small groups are scaled while the tiles of the next group are multiplied: the
+// sums of sixteen rows are in registers, the scales of rows are operands in memory, turned for it
+// once for all panels.  What is one group whole stays in tiles, those of two panels and two times
+// sixteen rows.
+//
+// Rows that are left over are AVX-512's, as are groups of unusual sizes.  A tile does not reach
+// into the next group, so that small groups fill a part of it.  The last one of a row may reach
+// behind it, where activations are zero.
 #if defined(__x86_64__)
+
+#include <cstring>
 
 #include "src/kernels/packed/matmul_integer.h"
 #include "src/kernels/packed/tiles_amx.h"
@@ -24,7 +31,12 @@ using namespace avx512;
 namespace rushlight::kernels::amx {
 namespace {
 
-inline constexpr size_t kInputs = 64;  // of a tile, at most
+inline constexpr size_t kInputs = 64;         // of a tile, at most
+inline constexpr size_t kSliceInputs = 1024;  // at most
+inline constexpr size_t kBlockTiles = 8;      // of rows, at most
+inline constexpr size_t kFactors = 512;       // groups of tiles of rows, at most
+inline constexpr size_t kDotGroups = 20;  // of a tile, whose dot products stay in the first cache
+inline constexpr size_t kSumsStride = kBlockPanels * kPanelOutputs;
 
 // Inputs of a tile: as many as divide a group.
 size_t TileInputs(const PackedMatrix& w) {
@@ -32,151 +44,287 @@ size_t TileInputs(const PackedMatrix& w) {
   return w.group % 32 == 0 ? 32 : 16;
 }
 
-// Some inputs of a panel as a tile, if need be in `own`: of bytes as they are, of nibbles without
-// their zero point.  Of `lines` lines, which may be fewer than a tile has.
+// Of a panel.
+struct alignas(64) PanelSlice {
+  int8_t codes[kSliceInputs * kPanelOutputs];
+  float scales[kSliceInputs / kGroupUnit][kPanelOutputs];
+  float minimums[kSliceInputs / kGroupUnit][kPanelOutputs];
+};
+
+// What sixteen rows bring to a group, beside their bytes.
+struct alignas(64) RowFactors {
+  float scales[kRows];
+  float totals[kRows];
+};
+
+struct Memory {
+  PanelSlice slices[kBlockPanels];
+  RowFactors factors[kFactors];  // [tiles of rows, groups]
+  alignas(64) float sums[kBlockTiles * kRows][kSumsStride];
+  alignas(64) int32_t dots[kBlockTiles][kBlockPanels][kTileSums];  // of what is one group
+};
+
+// Lines of codes as signed bytes.
 template <PackedFormat kFormat>
-RUSHLIGHT_INLINE const uint8_t* Weights(const PackedMatrix& w, const uint8_t* codes, size_t lines,
-                                        size_t inputs, uint8_t* own /*[16, 64]*/) {
-  if constexpr (kFormat == PackedFormat::kU4) {
-    const __m512i zero_point = _mm512_set1_epi8(static_cast<int8_t>(ZeroPoint(w)));
-    const __m512i mask = _mm512_set1_epi8(15);
-    for (size_t i = 0; i < lines; ++i) {
-      const __m512i line = _mm512_loadu_si512(codes + i * kLineBytes);
+RUSHLIGHT_INLINE void Unpack(const PackedMatrix& w, const uint8_t* codes, size_t lines,
+                             int8_t* out) {
+  const __m512i zero_point = _mm512_set1_epi8(static_cast<int8_t>(ZeroPoint(w)));
+  for (size_t i = 0; i < lines; ++i) {
+    const __m512i line = _mm512_loadu_si512(codes + i * kLineBytes);
+    if constexpr (kFormat == PackedFormat::kU4) {
+      const __m512i mask = _mm512_set1_epi8(15);
       const __m512i low = _mm512_and_si512(line, mask);
       const __m512i high = _mm512_and_si512(_mm512_srli_epi16(line, 4), mask);
-      _mm512_storeu_si512(own + 2 * i * kLineBytes, _mm512_sub_epi8(low, zero_point));
-      _mm512_storeu_si512(own + (2 * i + 1) * kLineBytes, _mm512_sub_epi8(high, zero_point));
+      _mm512_storeu_si512(out, _mm512_sub_epi8(low, zero_point));
+      _mm512_storeu_si512(out + kLineBytes, _mm512_sub_epi8(high, zero_point));
+      out += 2 * kLineBytes;
+    } else {
+      _mm512_storeu_si512(out, _mm512_sub_epi8(line, zero_point));
+      out += kLineBytes;
     }
-    return own;
-  } else {
-    if (lines * InputsPerLine(kFormat) >= inputs) return codes;
-    std::memcpy(own, codes, lines * kLineBytes);
-    return own;
   }
 }
 
-#define RUSHLIGHT_TILE_PRODUCT(sum, a, b)         \
-  do {                                            \
-    if constexpr (kFormat == PackedFormat::kU4) { \
-      _tile_dpbssd(sum, a, b);                    \
-    } else {                                      \
-      _tile_dpbsud(sum, a, b);                    \
-    }                                             \
-  } while (false)
-
-// The dot products of a group; those of bytes count from 0.
+// Groups [begin, begin + groups) of a panel.
 template <PackedFormat kFormat>
-RUSHLIGHT_INLINE void DotGroup(const PackedMatrix& w, const int8_t* a, const uint8_t* codes,
-                               size_t group_inputs, size_t inputs, BlockShape block,
-                               uint8_t* own /*[2, 1024]*/, int32_t* dots /*[4, 16, 16]*/) {
-  const auto stride = static_cast<long>(QuantizedStride(w.k));
-  _tile_zero(0);
-  _tile_zero(1);
-  _tile_zero(2);
-  _tile_zero(3);
-  for (size_t i = 0; i < group_inputs; i += inputs, a += inputs) {
-    const size_t left = group_inputs - i < inputs ? group_inputs - i : inputs;
-    const size_t lines = DivideUp(left, InputsPerLine(kFormat));
-    const uint8_t* const first = Weights<kFormat>(w, codes, lines, inputs, own);
-    const uint8_t* second = nullptr;
-    if (block.panels == 2) {
-      second = Weights<kFormat>(w, codes + PanelBytes(w), lines, inputs, own + kTileBytes);
+void UnpackGroups(const PackedMatrix& w, const uint8_t* panel, size_t begin, size_t groups,
+                  PanelSlice* slice) {
+  for (size_t g = 0; g < groups; ++g) {
+    const uint8_t* const header = panel + ScaleOffset(w, begin + g);
+    Store(slice->scales[g], LoadScales(w.scale, header));
+    if (w.has_minimum) {
+      Store(slice->minimums[g], LoadScales(w.scale, header + MinimumDistance(w)));
     }
-    codes += lines * kLineBytes;
+    const size_t lines = DivideUp(InputsOfGroup(w, begin + g), InputsPerLine(kFormat));
+    Unpack<kFormat>(w, panel + CodesOffset(w, begin + g), lines,
+                    slice->codes + g * w.group * kPanelOutputs);
+  }
+}
+
+// sums += the dot products of a group, scaled.
+template <bool kMinimum>
+RUSHLIGHT_INLINE void AddScaled(const int32_t* dots, const PanelSlice& slice, size_t group,
+                                const RowFactors& factors, F32x16 (&sum)[kRows]) {
+  const F32x16 scale = Load(slice.scales[group]);
+  F32x16 minimum = Set(0.0f);
+  if constexpr (kMinimum) minimum = Load(slice.minimums[group]);
+  RUSHLIGHT_UNROLL
+  for (size_t r = 0; r < kRows; ++r) {
+    if constexpr (kMinimum) sum[r] = MulAdd(minimum, Set(factors.totals[r]), sum[r]);
+    const F32x16 x = {_mm512_cvtepi32_ps(_mm512_loadu_si512(dots + r * kPanelOutputs))};
+    sum[r] = MulAdd(x, scale * Set(factors.scales[r]), sum[r]);
+  }
+}
+
+// sums += a slice of sixteen rows times one of a panel.  While tiles are multiplied, processors
+// have one unit less for vectors: dot products of many groups come first, then their scales.
+template <bool kMinimum>
+void AddGroups(const int8_t* a, size_t stride, const PanelSlice& slice, size_t groups,
+               size_t group_inputs, size_t inputs, const RowFactors* factors, bool first,
+               float* sums /*[16, kSumsStride]*/) {
+  alignas(64) int32_t dots[kDotGroups][kTileSums];
+  const int8_t* b = slice.codes;
+  F32x16 sum[kRows];
+  RUSHLIGHT_UNROLL
+  for (size_t r = 0; r < kRows; ++r) sum[r] = first ? Set(0.0f) : Load(sums + r * kSumsStride);
+  const size_t passes = DivideUp(groups, kDotGroups), at_once = DivideUp(groups, passes);
+  for (size_t begin = 0; begin < groups; begin += at_once) {
+    const size_t count = groups - begin < at_once ? groups - begin : at_once;
     FinishStores();
-    _tile_loadd(4, a, stride);
-    _tile_loadd(6, first, kLineBytes);
-    RUSHLIGHT_TILE_PRODUCT(0, 4, 6);
+// Tile `sum` is multiplied, and the oldest stored: a product is waited for.
+#define RUSHLIGHT_NEXT_GROUP(sum, oldest, rows, lines)                          \
+  do {                                                                          \
+    const size_t g = i + sum;                                                   \
+    if (g >= 3 && g - 3 < count) _tile_stored(oldest, dots[g - 3], kLineBytes); \
+    if (g >= count) break;                                                      \
+    _tile_zero(sum);                                                            \
+    for (size_t done = 0; done < group_inputs; done += inputs) {                \
+      _tile_loadd(rows, a, static_cast<long>(stride));                          \
+      _tile_loadd(lines, b, kLineBytes);                                        \
+      _tile_dpbssd(sum, rows, lines);                                           \
+      a += inputs;                                                              \
+      b += inputs * kPanelOutputs;                                              \
+    }                                                                           \
+  } while (false)
+    for (size_t i = 0; i < count + 3; i += 4) {
+      RUSHLIGHT_NEXT_GROUP(0, 1, 4, 6);
+      RUSHLIGHT_NEXT_GROUP(1, 2, 5, 7);
+      RUSHLIGHT_NEXT_GROUP(2, 3, 4, 6);
+      RUSHLIGHT_NEXT_GROUP(3, 0, 5, 7);
+    }
+#undef RUSHLIGHT_NEXT_GROUP
+    for (size_t g = 0; g < count; ++g) {
+      AddScaled<kMinimum>(dots[g], slice, begin + g, factors[begin + g], sum);
+    }
+  }
+  RUSHLIGHT_UNROLL
+  for (size_t r = 0; r < kRows; ++r) Store(sums + r * kSumsStride, sum[r]);
+}
+
+// The dot products of a slice of what is one group: of one or two panels and tiles of rows.
+void AddDots(const int8_t* a, size_t stride, const PanelSlice* slices, size_t inputs,
+             BlockShape block, bool first, int32_t (*dots)[kBlockPanels][kTileSums]) {
+  const auto row_stride = static_cast<long>(stride);
+  FinishStores();
+  if (first) {
+    _tile_zero(0);
+    _tile_zero(1);
+    _tile_zero(2);
+    _tile_zero(3);
+  } else {
+    _tile_loadd(0, dots[0][0], kLineBytes);
+    _tile_loadd(1, dots[0][1], kLineBytes);
+    _tile_loadd(2, dots[1][0], kLineBytes);
+    _tile_loadd(3, dots[1][1], kLineBytes);
+  }
+  for (size_t i = 0; i < inputs; i += kInputs, a += kInputs) {
+    _tile_loadd(4, a, row_stride);
+    _tile_loadd(6, slices[0].codes + i * kPanelOutputs, kLineBytes);
+    _tile_dpbssd(0, 4, 6);
     if (block.panels == 2) {
-      _tile_loadd(7, second, kLineBytes);
-      RUSHLIGHT_TILE_PRODUCT(1, 4, 7);
+      _tile_loadd(7, slices[1].codes + i * kPanelOutputs, kLineBytes);
+      _tile_dpbssd(1, 4, 7);
     }
     if (block.tiles == 2) {
-      _tile_loadd(5, a + static_cast<long>(kRows) * stride, stride);
-      RUSHLIGHT_TILE_PRODUCT(2, 5, 6);
-      if (block.panels == 2) RUSHLIGHT_TILE_PRODUCT(3, 5, 7);
+      _tile_loadd(5, a + static_cast<long>(kRows) * row_stride, row_stride);
+      _tile_dpbssd(2, 5, 6);
+      if (block.panels == 2) _tile_dpbssd(3, 5, 7);
     }
   }
-  _tile_stored(0, dots, kLineBytes);
-  if (block.panels == 2) _tile_stored(1, dots + kTileSums, kLineBytes);
-  if (block.tiles == 2) _tile_stored(2, dots + 2 * kTileSums, kLineBytes);
-  if (block.tiles == 2 && block.panels == 2) _tile_stored(3, dots + 3 * kTileSums, kLineBytes);
+  _tile_stored(0, dots[0][0], kLineBytes);
+  _tile_stored(1, dots[0][1], kLineBytes);
+  if (block.tiles == 1) return;
+  _tile_stored(2, dots[1][0], kLineBytes);
+  _tile_stored(3, dots[1][1], kLineBytes);
 }
-#undef RUSHLIGHT_TILE_PRODUCT
 
-// The sums do not fit into registers; they stay in the nearest cache.
-template <PackedFormat kFormat>
-void Block(const IntegerMatmulArgs& args, size_t row, size_t panel, size_t inputs,
-           BlockShape block) {
-  alignas(64) uint8_t own[kBlockPanels * kTileBytes] = {};
-  alignas(64) int32_t dots[2 * kBlockPanels * kTileSums];
-  alignas(64) float sums[2 * kRows * kBlockPanels * kPanelOutputs] = {};
-  const PackedMatrix& w = args.weight;
-  const uint8_t* const panels = w.panels + panel * PanelBytes(w);
-  const QuantizedRows rows = RowsFrom(args, row).rows;
-  const size_t groups = GroupCount(w);
-  for (size_t group = 0; group < groups; ++group) {
-    DotGroup<kFormat>(w, rows.values + group * w.group, panels + CodesOffset(w, group),
-                      InputsOfGroup(w, group), inputs, block, own, dots);
+// Some panels, kBlockPanels or fewer, and whole tiles of rows.
+struct BlockArgs {
+  const PackedMatrix& w;
+  size_t panel, panels;
+  QuantizedRows rows;
+  size_t tiles;
+};
+
+template <PackedFormat kFormat, bool kMinimum>
+void SumGroups(const BlockArgs& block, Memory* m) {
+  const PackedMatrix& w = block.w;
+  const size_t all = GroupCount(w), at_once = kSliceInputs / w.group, inputs = TileInputs(w);
+  const size_t stride = QuantizedStride(w.k);
+  for (size_t begin = 0; begin < all; begin += at_once) {
+    const size_t groups = all - begin < at_once ? all - begin : at_once;
     for (size_t p = 0; p < block.panels; ++p) {
-      const uint8_t* const header = panels + p * PanelBytes(w) + ScaleOffset(w, group);
-      const F32x16 scale = LoadScales(w.scale, header);
-      F32x16 minimum = Set(0.0f);
-      if (w.has_minimum) minimum = LoadScales(w.scale, header + MinimumDistance(w));
-      for (size_t r = 0; r < block.tiles * kRows; ++r) {
-        const size_t at = r * groups + group;
-        const size_t tile = r / kRows * kBlockPanels + p;
-        __m512i dot = _mm512_loadu_si512(dots + tile * kTileSums + r % kRows * kPanelOutputs);
-        if constexpr (kFormat == PackedFormat::kU8) {
-          dot = _mm512_add_epi32(dot, _mm512_set1_epi32(-128 * rows.sums[at]));
-        }
-        float* const own_sums = sums + (r * kBlockPanels + p) * kPanelOutputs;
-        F32x16 sum = Load(own_sums);
-        if (w.has_minimum) {
-          const float total = rows.scales[at] * static_cast<float>(rows.sums[at]);
-          sum = MulAdd(minimum, Set(total), sum);
-        }
-        Store(own_sums, MulAdd({_mm512_cvtepi32_ps(dot)}, scale * Set(rows.scales[at]), sum));
+      UnpackGroups<kFormat>(w, w.panels + (block.panel + p) * PanelBytes(w), begin, groups,
+                            m->slices);
+      for (size_t t = 0; t < block.tiles; ++t) {
+        AddGroups<kMinimum>(block.rows.values + t * kRows * stride + begin * w.group, stride,
+                            *m->slices, groups, w.group, inputs, m->factors + t * all + begin,
+                            begin == 0, m->sums[t * kRows] + p * kPanelOutputs);
       }
     }
   }
-  for (size_t r = 0; r < block.tiles * kRows; ++r) {
-    Finish(args.out, row + r, panel, block.panels, sums + r * kBlockPanels * kPanelOutputs);
+}
+
+template <PackedFormat kFormat>
+void SumRows(const BlockArgs& block, Memory* m) {
+  const PackedMatrix& w = block.w;
+  const size_t stride = QuantizedStride(w.k);
+  const uint8_t* const panels = w.panels + block.panel * PanelBytes(w);
+  for (size_t begin = 0; begin < w.k; begin += kSliceInputs) {
+    const size_t inputs = w.k - begin < kSliceInputs ? w.k - begin : kSliceInputs;
+    const size_t line = begin / InputsPerLine(kFormat);
+    for (size_t p = 0; p < block.panels; ++p) {
+      Unpack<kFormat>(w, panels + p * PanelBytes(w) + CodesOffset(w, 0) + line * kLineBytes,
+                      DivideUp(inputs, InputsPerLine(kFormat)), m->slices[p].codes);
+    }
+    for (size_t t = 0; t < block.tiles; t += 2) {
+      const size_t tiles = block.tiles - t < 2 ? 1 : 2;
+      AddDots(block.rows.values + t * kRows * stride + begin, stride, m->slices, inputs,
+              {tiles, block.panels}, begin == 0, m->dots + t);
+    }
+  }
+  for (size_t p = 0; p < block.panels; ++p) {
+    const uint8_t* const header = panels + p * PanelBytes(w);
+    const F32x16 scale = LoadScales(w.scale, header);
+    F32x16 minimum = Set(0.0f);
+    if (w.has_minimum) minimum = LoadScales(w.scale, header + MinimumDistance(w));
+    for (size_t r = 0; r < block.tiles * kRows; ++r) {
+      F32x16 sum = Set(0.0f);
+      if (w.has_minimum) sum = MulAdd(minimum, Set(block.rows.totals[r]), sum);
+      const int32_t* const dots = m->dots[r / kRows][p] + r % kRows * kPanelOutputs;
+      const F32x16 x = {_mm512_cvtepi32_ps(_mm512_loadu_si512(dots))};
+      sum = MulAdd(x, scale * Set(block.rows.scales[r]), sum);
+      Store(m->sums[r] + p * kPanelOutputs, sum);
+    }
   }
 }
 
-// All rows but the last m % 16.
+void TurnFactors(const QuantizedRows& rows, size_t groups, size_t tiles, RowFactors* factors) {
+  for (size_t t = 0; t < tiles; ++t, factors += groups) {
+    for (size_t r = 0; r < kRows; ++r) {
+      const size_t at = (t * kRows + r) * groups;
+      for (size_t g = 0; g < groups; ++g) {
+        factors[g].scales[r] = rows.scales[at + g];
+        factors[g].totals[r] = rows.totals[at + g];
+      }
+    }
+  }
+}
+
+// `rows` rows, a multiple of a tile's.
 template <PackedFormat kFormat>
-void Matmul(const IntegerMatmulArgs& args) {
-  const size_t rows = args.m / kRows * kRows;
-  if (rows == 0) return;
-  const size_t inputs = TileInputs(args.weight);
+void Matmul(const IntegerMatmulArgs& args, size_t rows) {
+  const PackedMatrix& w = args.weight;
+  const size_t groups = GroupCount(w), inputs = TileInputs(w);
+  const size_t most = kFactors / groups < kBlockTiles ? kFactors / groups : kBlockTiles;
+  Memory m;
+  // What pads the last tile of a panel meets zeros, but it is read.
+  std::memset(m.slices[0].codes, 0, sizeof m.slices[0].codes);
+  std::memset(m.slices[1].codes, 0, sizeof m.slices[1].codes);
   const TileConfig config(inputs / 4);
   FinishStores();
   _tile_loadconfig(&config);
-  const size_t at_once = RowsAtOnce(args.weight, 2 * kRows);
-  for (size_t begin = 0; begin < rows; begin += at_once) {
-    const size_t end = rows - begin < at_once ? rows : begin + at_once;
+  for (size_t begin = 0; begin < rows; begin += most * kRows) {
+    BlockArgs block = {w, 0, 0, RowsFrom(args, begin).rows, (rows - begin) / kRows};
+    if (block.tiles > most) block.tiles = most;
+    if (groups > 1) TurnFactors(block.rows, groups, block.tiles, m.factors);
     for (size_t panel = args.out.begin; panel < args.out.end; panel += kBlockPanels) {
-      const size_t panels = args.out.end - panel < kBlockPanels ? 1 : kBlockPanels;
-      for (size_t row = begin; row < end; row += 2 * kRows) {
-        const size_t tiles = end - row < 2 * kRows ? 1 : 2;
-        Block<kFormat>(args, row, panel, inputs, {tiles, panels});
+      block.panel = panel;
+      block.panels = args.out.end - panel < kBlockPanels ? 1 : kBlockPanels;
+      if (groups == 1) {
+        SumRows<kFormat>(block, &m);
+      } else if (w.has_minimum) {
+        SumGroups<kFormat, true>(block, &m);
+      } else {
+        SumGroups<kFormat, false>(block, &m);
+      }
+      for (size_t r = 0; r < block.tiles * kRows; ++r) {
+        Finish(args.out, begin + r, panel, block.panels, m.sums[r]);
       }
     }
   }
   _tile_release();
 }
 
+// How many of the rows go through tiles.
+size_t TileRows(const IntegerMatmulArgs& args) {
+  const PackedMatrix& w = args.weight;
+  const size_t groups = GroupCount(w);
+  if (groups > 1 && (w.group > kSliceInputs || groups > kFactors)) return 0;
+  return args.m / kRows * kRows;
+}
+
 }  // namespace
 
 void MatmulU4(const IntegerMatmulArgs& args) {
-  Matmul<PackedFormat::kU4>(args);
-  avx512vnni::MatmulU4(RowsFrom(args, args.m / kRows * kRows));
+  const size_t rows = TileRows(args);
+  if (rows > 0) Matmul<PackedFormat::kU4>(args, rows);
+  if (rows < args.m) avx512vnni::MatmulU4(RowsFrom(args, rows));
 }
 void MatmulU8(const IntegerMatmulArgs& args) {
-  Matmul<PackedFormat::kU8>(args);
-  avx512vnni::MatmulU8(RowsFrom(args, args.m / kRows * kRows));
+  const size_t rows = TileRows(args);
+  if (rows > 0) Matmul<PackedFormat::kU8>(args, rows);
+  if (rows < args.m) avx512vnni::MatmulU8(RowsFrom(args, rows));
 }
 
 }  // namespace rushlight::kernels::amx

@@ -17,6 +17,7 @@ struct I32x16 {
 
 inline constexpr int kIntegerRows = 1;  // of a tile: more pass (integer_pass_avx2-inl.h)
 inline constexpr size_t kIntegerPanels = 1;
+inline constexpr size_t kRowPanels = 1;  // of a tile of one row: streams of memory
 inline constexpr bool kPasses = true;
 
 RUSHLIGHT_INLINE Line LoadLine(const uint8_t* p) {

@@ -18,6 +18,7 @@ struct I32x16 {
 
 inline constexpr int kIntegerRows = 4;  // of a tile
 inline constexpr size_t kIntegerPanels = 1;
+inline constexpr size_t kRowPanels = 1;  // of a tile of one row: streams of memory
 inline constexpr bool kPasses = false;
 
 RUSHLIGHT_INLINE Line LoadLine(const uint8_t* p) {

@@ -14,11 +14,15 @@
 namespace rushlight::kernels::RUSHLIGHT_ISA {
 namespace {
 
-// Panels before an epilogue, so that gates and what they gate are together.
+// Panels before an epilogue, so that gates and what they gate are together; of one row, and of
+// more.
 inline constexpr size_t kBlockPanels = 2;
+inline constexpr size_t kRowBlockPanels = kRowPanels > kBlockPanels ? kRowPanels : kBlockPanels;
 // How far ahead one row fetches its weights: more than a memory has under way, less than a cache
 // holds.  It passes the end, where the next matrix begins.  More rows fetch their next panels.
 inline constexpr size_t kAhead = 16 * 1024;
+// Into the second cache: the first has fewer requests under way than memory is long.
+RUSHLIGHT_INLINE void Fetch(const uint8_t* p) { __builtin_prefetch(p); }
 
 // Where a tile's weights and activations begin.
 struct TileArgs {
@@ -37,7 +41,7 @@ RUSHLIGHT_INLINE void DotLine(const TileArgs& c, size_t stride, const uint8_t* c
   Line low[kPanels], high[kPanels];
   RUSHLIGHT_UNROLL
   for (int p = 0; p < kPanels; ++p) {
-    __builtin_prefetch(codes + p * c.panel_bytes + c.prefetch);
+    Fetch(codes + p * c.panel_bytes + c.prefetch);
     const Line line = LoadLine(codes + p * c.panel_bytes);
     if constexpr (kFormat == PackedFormat::kU4) {
       low[p] = LowNibbles(line);
@@ -83,6 +87,11 @@ __attribute__((noinline)) void Tile(const TileArgs& c, float* out /*[kRows, kBlo
   for (size_t group = 0; group < c.groups; ++group) {
     if (group % 2 == 0) {
       header = codes;
+      RUSHLIGHT_UNROLL
+      for (int p = 0; p < kPanels; ++p) {
+        const uint8_t* const next = header + p * c.panel_bytes + c.prefetch;
+        for (size_t i = 0; i < header_bytes; i += kLineBytes) Fetch(next + i);
+      }
       codes += header_bytes;
     } else {
       header += scale_bytes;
@@ -141,17 +150,18 @@ __attribute__((noinline)) void Tile(const TileArgs& c, float* out /*[kRows, kBlo
   }
 }
 
-// kRows rows times `panels` panels, kBlockPanels or fewer.
+// kRows rows times `panels` panels, kBlockPanels or fewer; one row times kRowBlockPanels or fewer.
 template <PackedFormat kFormat, bool kMinimum, int kRows>
 void Block(TileArgs c, size_t panels, float* out) {
-  if constexpr (kRows > 1 && kIntegerPanels == kBlockPanels) {  // one row is one stream of weights
-    if (panels == kBlockPanels) {
-      Tile<kFormat, kMinimum, kRows, kIntegerPanels>(c, out);
-      return;
+  constexpr size_t kPanels = kRows > 1 ? kIntegerPanels : kRowPanels;
+  if constexpr (kPanels > 1) {
+    for (; panels >= kPanels; panels -= kPanels, out += kPanels * kPanelOutputs) {
+      Tile<kFormat, kMinimum, kRows, kPanels>(c, out);
+      c.panels += kPanels * c.panel_bytes;
     }
   }
-  for (size_t p = 0; p < panels; ++p) {
-    Tile<kFormat, kMinimum, kRows, 1>(c, out + p * kPanelOutputs);
+  for (; panels > 0; --panels, out += kPanelOutputs) {
+    Tile<kFormat, kMinimum, kRows, 1>(c, out);
     c.panels += c.panel_bytes;
   }
 }
@@ -161,7 +171,7 @@ template <PackedFormat kFormat, bool kMinimum, int kRows>
 void Rows(const IntegerMatmulArgs& args, TileArgs* c, size_t panel, size_t panels, size_t* row,
           size_t end) {
   for (; *row + kRows <= end; *row += kRows) {
-    alignas(64) float sums[kRows * kBlockPanels * kPanelOutputs];
+    alignas(64) float sums[(kRows > 1 ? kRows * kBlockPanels : kRowBlockPanels) * kPanelOutputs];
     c->rows = RowsFrom(args, *row).rows;
     Block<kFormat, kMinimum, kRows>(*c, panels, sums);
     for (size_t r = 0; r < kRows; ++r) {
@@ -188,12 +198,13 @@ void Matmul(const IntegerMatmulArgs& args) {
       w,       PanelBytes(w), GroupCount(w), args.m == 1 ? kAhead : kBlockPanels * PanelBytes(w),
       nullptr, args.rows};
   const size_t rows_at_once = RowsAtOnce(w, kIntegerRows);
+  const size_t at_once = args.m == 1 ? kRowBlockPanels : kBlockPanels;
   for (size_t begin = 0; begin < args.m; begin += rows_at_once) {
     const size_t end = args.m - begin < rows_at_once ? args.m : begin + rows_at_once;
-    for (size_t panel = args.out.begin; panel < args.out.end; panel += kBlockPanels) {
+    for (size_t panel = args.out.begin; panel < args.out.end; panel += at_once) {
       const size_t left = args.out.end - panel;
       c.panels = w.panels + panel * c.panel_bytes;
-      const size_t panels = left < kBlockPanels ? left : kBlockPanels;
+      const size_t panels = left < at_once ? left : at_once;
       size_t row = begin;
       if (w.has_minimum) {
         Rows<kFormat, true, kIntegerRows>(args, &c, panel, panels, &row, end);

@@ -22,6 +22,7 @@ struct I32x16 {
 
 inline constexpr int kIntegerRows = 8;  // of a tile
 inline constexpr size_t kIntegerPanels = 2;
+inline constexpr size_t kRowPanels = 4;  // of a tile of one row: streams of memory
 inline constexpr bool kPasses = false;
 
 RUSHLIGHT_INLINE Line LoadLine(const uint8_t* p) { return {_mm512_loadu_si512(p)}; }

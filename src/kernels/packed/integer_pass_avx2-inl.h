@@ -132,7 +132,7 @@ void PassRows(const IntegerMatmulArgs& args, size_t panel, size_t panels, size_t
       }
     }
   }
-  for (size_t r = 0; r < rows; ++r) Finish(args.out, begin + r, panel, panels, m.sums[r]);
+  Finish(args.out, begin, rows, panel, panels, m.sums[0], kPassOutputs);
 }
 
 // All rows, in blocks of about the same number.

@@ -40,13 +40,7 @@ void Tile(const BF16MatmulArgs& args, size_t row, size_t panel) {
       for (int p = 0; p < kPanels; ++p) sum[r][p] = AddProducts(sum[r][p], xi, weights[p]);
     }
   }
-  float sums[kRows][kPanels * kPanelOutputs];
-  RUSHLIGHT_UNROLL
-  for (int r = 0; r < kRows; ++r) {
-    RUSHLIGHT_UNROLL
-    for (int p = 0; p < kPanels; ++p) Store(&sums[r][p * kPanelOutputs], sum[r][p]);
-  }
-  for (int r = 0; r < kRows; ++r) Finish(args.out, row + r, panel, kPanels, sums[r]);
+  FinishTile(args.out, row, panel, sum);
 }
 
 // All rows from `row` on: as many tiles of kRows as there are, then smaller ones.

@@ -71,9 +71,8 @@ void Block(const BF16MatmulArgs& args, size_t row, size_t rows, size_t panel, Bl
   _tile_stored(1, sums + kPanelOutputs, kStride);
   _tile_stored(2, next_rows, kStride);
   _tile_stored(3, next_rows + kPanelOutputs, kStride);
-  for (size_t r = 0; r < block.tiles * rows; ++r) {
-    Finish(args.out, row + r, panel, block.panels, sums + r * kBlockPanels * kPanelOutputs);
-  }
+  Finish(args.out, row, block.tiles * rows, panel, block.panels, sums,
+         kBlockPanels * kPanelOutputs);
 }
 
 // All rows from `begin` to `end` in tiles of `rows` rows, which divide them.

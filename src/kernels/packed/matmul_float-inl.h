@@ -113,13 +113,7 @@ void Tile(const FloatMatmulArgs& args, size_t row, size_t panel) {
   }
   const uint8_t* const panels = args.weight.panels + panel * PanelBytes(args.weight);
   AddPanels(T(), args.weight, panels, args.x + row * args.stride, args.stride, sum);
-  float sums[kRows][kPanels * kPanelOutputs];
-  RUSHLIGHT_UNROLL
-  for (int r = 0; r < kRows; ++r) {
-    RUSHLIGHT_UNROLL
-    for (int p = 0; p < kPanels; ++p) Store(&sums[r][p * kPanelOutputs], sum[r][p]);
-  }
-  for (int r = 0; r < kRows; ++r) Finish(args.out, row + r, panel, kPanels, sums[r]);
+  FinishTile(args.out, row, panel, sum);
 }
 
 template <class T, int kRows, int kPanels>
@@ -272,9 +266,7 @@ void MultiplyBlock(const FloatMatmulArgs& args, const Block& block) {
       p = done;
     }
   }
-  for (size_t r = 0; r < block.rows; ++r) {
-    Finish(args.out, block.row + r, block.panel, block.panels, sums + r * kBlockStride);
-  }
+  Finish(args.out, block.row, block.rows, block.panel, block.panels, sums, kBlockStride);
 }
 
 template <class T>

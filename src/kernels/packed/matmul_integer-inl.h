@@ -174,9 +174,7 @@ void Rows(const IntegerMatmulArgs& args, TileArgs* c, size_t panel, size_t panel
     alignas(64) float sums[(kRows > 1 ? kRows * kBlockPanels : kRowBlockPanels) * kPanelOutputs];
     c->rows = RowsFrom(args, *row).rows;
     Block<kFormat, kMinimum, kRows>(*c, panels, sums);
-    for (size_t r = 0; r < kRows; ++r) {
-      Finish(args.out, *row + r, panel, panels, sums + r * kBlockPanels * kPanelOutputs);
-    }
+    Finish(args.out, *row, kRows, panel, panels, sums, kBlockPanels * kPanelOutputs);
   }
   if constexpr (kRows > 1) {
     constexpr int kLess = kRows > 4 ? 4 : kRows / 2;

@@ -4,10 +4,10 @@
 // AMX.  Some inputs of a panel, a slice, become signed bytes a tile behind the other, and floats
 // for scales and minimums, once for all rows of a block.
 //
-// The dot products of small groups are scaled while the tiles of the next group are multiplied: the
-// sums of sixteen rows are in registers, the scales of rows are operands in memory, turned for it
-// once for all panels.  What is one group whole stays in tiles, those of two panels and two times
-// sixteen rows.
+// Of groups, the dot products of many are made, and then scaled: the sums of sixteen rows are in
+// registers, the scales of rows are operands in memory, turned for it once for all panels.  What is
+// one group whole stays in tiles, those of two panels and two times sixteen rows; its bytes are
+// tiles as they lie in the file.
 //
 // Rows that are left over are AVX-512's, as are groups of unusual sizes.  A tile does not reach
 // into the next group, so that small groups fill a part of it.  The last one of a row may reach
@@ -43,6 +43,8 @@ size_t TileInputs(const PackedMatrix& w) {
   if (w.group == w.k || w.group % kInputs == 0) return kInputs;
   return w.group % 32 == 0 ? 32 : 16;
 }
+
+RUSHLIGHT_INLINE void Fetch(const uint8_t* p) { __builtin_prefetch(p, 0, 2); }
 
 // Of a panel.
 struct alignas(64) PanelSlice {
@@ -161,10 +163,23 @@ void AddGroups(const int8_t* a, size_t stride, const PanelSlice& slice, size_t g
   for (size_t r = 0; r < kRows; ++r) Store(sums + r * kSumsStride, sum[r]);
 }
 
-// The dot products of a slice of what is one group: of one or two panels and tiles of rows.
-void AddDots(const int8_t* a, size_t stride, const PanelSlice* slices, size_t inputs,
-             BlockShape block, bool first, int32_t (*dots)[kBlockPanels][kTileSums]) {
+// The dot products of some inputs of what is one group: of one or two panels and tiles of rows.
+// Codes that are bytes count from 0.  `ahead` bytes on lie the next panels; 0: fetched already.
+template <PackedFormat kFormat>
+void AddDots(const int8_t* a, size_t stride, const void* const (&panels)[kBlockPanels],
+             size_t inputs, size_t ahead, BlockShape block, bool first,
+             int32_t (*dots)[kBlockPanels][kTileSums]) {
+#define RUSHLIGHT_TILE_PRODUCT(sum, a, b)         \
+  do {                                            \
+    if constexpr (kFormat == PackedFormat::kU4) { \
+      _tile_dpbssd(sum, a, b);                    \
+    } else {                                      \
+      _tile_dpbsud(sum, a, b);                    \
+    }                                             \
+  } while (false)
   const auto row_stride = static_cast<long>(stride);
+  const auto* low = static_cast<const uint8_t*>(panels[0]);
+  const auto* high = static_cast<const uint8_t*>(panels[1]);
   FinishStores();
   if (first) {
     _tile_zero(0);
@@ -177,20 +192,29 @@ void AddDots(const int8_t* a, size_t stride, const PanelSlice* slices, size_t in
     _tile_loadd(2, dots[1][0], kLineBytes);
     _tile_loadd(3, dots[1][1], kLineBytes);
   }
-  for (size_t i = 0; i < inputs; i += kInputs, a += kInputs) {
+  // A tile is loaded in front of its first product: there are no others to load it into.
+  for (size_t i = 0; i < inputs;
+       i += kInputs, a += kInputs, low += kTileBytes, high += kTileBytes) {
+    if (ahead != 0) {
+      for (size_t line = 0; line < kTileBytes; line += kLineBytes) {
+        Fetch(low + ahead + line);
+        Fetch(high + ahead + line);
+      }
+    }
     _tile_loadd(4, a, row_stride);
-    _tile_loadd(6, slices[0].codes + i * kPanelOutputs, kLineBytes);
-    _tile_dpbssd(0, 4, 6);
+    _tile_loadd(6, low, kLineBytes);
+    RUSHLIGHT_TILE_PRODUCT(0, 4, 6);
     if (block.panels == 2) {
-      _tile_loadd(7, slices[1].codes + i * kPanelOutputs, kLineBytes);
-      _tile_dpbssd(1, 4, 7);
+      _tile_loadd(7, high, kLineBytes);
+      RUSHLIGHT_TILE_PRODUCT(1, 4, 7);
     }
     if (block.tiles == 2) {
       _tile_loadd(5, a + static_cast<long>(kRows) * row_stride, row_stride);
-      _tile_dpbssd(2, 5, 6);
-      if (block.panels == 2) _tile_dpbssd(3, 5, 7);
+      RUSHLIGHT_TILE_PRODUCT(2, 5, 6);
+      if (block.panels == 2) RUSHLIGHT_TILE_PRODUCT(3, 5, 7);
     }
   }
+#undef RUSHLIGHT_TILE_PRODUCT
   _tile_stored(0, dots[0][0], kLineBytes);
   _tile_stored(1, dots[0][1], kLineBytes);
   if (block.tiles == 1) return;
@@ -230,18 +254,32 @@ void SumRows(const BlockArgs& block, Memory* m) {
   const PackedMatrix& w = block.w;
   const size_t stride = QuantizedStride(w.k);
   const uint8_t* const panels = w.panels + block.panel * PanelBytes(w);
-  for (size_t begin = 0; begin < w.k; begin += kSliceInputs) {
-    const size_t inputs = w.k - begin < kSliceInputs ? w.k - begin : kSliceInputs;
-    const size_t line = begin / InputsPerLine(kFormat);
+  for (size_t begin = 0; begin < w.k;) {
+    const size_t left = w.k - begin, whole = left / kInputs * kInputs;
+    // Bytes lie as tiles, but for the end of a panel that is not a whole one.
+    const bool in_place = kFormat == PackedFormat::kU8 && whole > 0;
+    const size_t most = in_place ? whole : left;
+    const size_t inputs = most < kSliceInputs ? most : kSliceInputs;
+    const size_t at = CodesOffset(w, 0) + begin / InputsPerLine(kFormat) * kLineBytes;
+    const void* codes[kBlockPanels] = {};
     for (size_t p = 0; p < block.panels; ++p) {
-      Unpack<kFormat>(w, panels + p * PanelBytes(w) + CodesOffset(w, 0) + line * kLineBytes,
-                      DivideUp(inputs, InputsPerLine(kFormat)), m->slices[p].codes);
+      const uint8_t* const own = panels + p * PanelBytes(w) + at;
+      codes[p] = m->slices[p].codes;
+      if (in_place) {
+        codes[p] = own;
+      } else if constexpr (kFormat == PackedFormat::kU8) {
+        std::memcpy(m->slices[p].codes, own, DivideUp(inputs, InputsPerLine(kFormat)) * kLineBytes);
+      } else {
+        Unpack<kFormat>(w, own, DivideUp(inputs, InputsPerLine(kFormat)), m->slices[p].codes);
+      }
     }
     for (size_t t = 0; t < block.tiles; t += 2) {
       const size_t tiles = block.tiles - t < 2 ? 1 : 2;
-      AddDots(block.rows.values + t * kRows * stride + begin, stride, m->slices, inputs,
-              {tiles, block.panels}, begin == 0, m->dots + t);
+      const size_t ahead = in_place && t == 0 && block.panels == 2 ? 2 * PanelBytes(w) : 0;
+      AddDots<kFormat>(block.rows.values + t * kRows * stride + begin, stride, codes, inputs, ahead,
+                       {tiles, block.panels}, begin == 0, m->dots + t);
     }
+    begin += inputs;
   }
   for (size_t p = 0; p < block.panels; ++p) {
     const uint8_t* const header = panels + p * PanelBytes(w);
@@ -251,9 +289,11 @@ void SumRows(const BlockArgs& block, Memory* m) {
     for (size_t r = 0; r < block.tiles * kRows; ++r) {
       F32x16 sum = Set(0.0f);
       if (w.has_minimum) sum = MulAdd(minimum, Set(block.rows.totals[r]), sum);
-      const int32_t* const dots = m->dots[r / kRows][p] + r % kRows * kPanelOutputs;
-      const F32x16 x = {_mm512_cvtepi32_ps(_mm512_loadu_si512(dots))};
-      sum = MulAdd(x, scale * Set(block.rows.scales[r]), sum);
+      __m512i dot = _mm512_loadu_si512(m->dots[r / kRows][p] + r % kRows * kPanelOutputs);
+      if constexpr (kFormat == PackedFormat::kU8) {
+        dot = _mm512_add_epi32(dot, _mm512_set1_epi32(-128 * block.rows.sums[r]));
+      }
+      sum = MulAdd({_mm512_cvtepi32_ps(dot)}, scale * Set(block.rows.scales[r]), sum);
       Store(m->sums[r] + p * kPanelOutputs, sum);
     }
   }
@@ -298,9 +338,7 @@ void Matmul(const IntegerMatmulArgs& args, size_t rows) {
       } else {
         SumGroups<kFormat, false>(block, &m);
       }
-      for (size_t r = 0; r < block.tiles * kRows; ++r) {
-        Finish(args.out, begin + r, panel, block.panels, m.sums[r]);
-      }
+      Finish(args.out, begin, block.tiles * kRows, panel, block.panels, m.sums[0], kSumsStride);
     }
   }
   _tile_release();

@@ -132,9 +132,7 @@ void Rows(const IntegerMatmulArgs& args, size_t panel, size_t panels, size_t* ro
       Tile<kFormat, kPairs>(args.weight, args.weight.panels + (panel + p) * PanelBytes(args.weight),
                             rows, sums + p * kPanelOutputs);
     }
-    for (size_t r = 0; r < 2 * kPairs; ++r) {
-      Finish(args.out, *row + r, panel, panels, sums + r * kBlockPanels * kPanelOutputs);
-    }
+    Finish(args.out, *row, 2 * kPairs, panel, panels, sums, kBlockPanels * kPanelOutputs);
   }
 }
 

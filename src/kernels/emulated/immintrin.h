@@ -185,6 +185,22 @@ inline __m128i _mm512_cvtepi32_epi8(__m512i a) {
 }
 inline __m512 _mm512_cvtph_ps(__m256i a) { return emulated::Convert<__m512, float, Float16>(a); }
 
+// Quarters of a, two of them, then of b; so of each quarter its lanes.
+inline __m512 _mm512_shuffle_f32x4(__m512 a, __m512 b, int order) {
+  __m512 r;
+  for (size_t i = 0; i < 16; ++i) {
+    r.v[i] = (i < 8 ? a : b).v[static_cast<size_t>(order >> i / 4 * 2 & 3) * 4 + i % 4];
+  }
+  return r;
+}
+inline __m512 _mm512_shuffle_ps(__m512 a, __m512 b, int order) {
+  __m512 r;
+  for (size_t i = 0; i < 16; ++i) {
+    r.v[i] = (i % 4 < 2 ? a : b).v[i / 4 * 4 + static_cast<size_t>(order >> i % 4 * 2 & 3)];
+  }
+  return r;
+}
+
 // Floats.  The second operand wins where one is NaN or both are zero.
 inline __m512 _mm512_add_ps(__m512 a, __m512 b) {
   return emulated::Map<float>(a, b, [](float x, float y) { return x + y; });

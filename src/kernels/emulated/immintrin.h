@@ -144,6 +144,7 @@ inline __m256 _mm256_max_ps(__m256 a, __m256 b) {
 inline __m128 _mm256_castps256_ps128(__m256 a) { return emulated::Part<__m128>(a, 0); }
 inline __m128 _mm256_extractf128_ps(__m256 a, int part) { return emulated::Part<__m128>(a, part); }
 inline __m256i _mm256_loadu_si256(const __m256i* p) { return emulated::Load<__m256i>(p); }
+inline void _mm256_storeu_si256(__m256i* p, __m256i a) { std::memcpy(p, &a, sizeof a); }
 
 // Loads and stores.
 inline __m512 _mm512_loadu_ps(const void* p) { return emulated::Load<__m512>(p); }
@@ -247,6 +248,9 @@ inline __m512 _mm512_andnot_ps(__m512 a, __m512 b) {
 }
 inline __m512i _mm512_and_si512(__m512i a, __m512i b) {
   return emulated::Map<uint32_t>(a, b, [](uint32_t x, uint32_t y) { return x & y; });
+}
+inline __m512i _mm512_or_si512(__m512i a, __m512i b) {
+  return emulated::Map<uint32_t>(a, b, [](uint32_t x, uint32_t y) { return x | y; });
 }
 inline __m512i _mm512_add_epi32(__m512i a, __m512i b) {
   return emulated::Map<uint32_t>(a, b, [](uint32_t x, uint32_t y) { return x + y; });

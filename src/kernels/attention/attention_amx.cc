@@ -1,0 +1,313 @@
+// Copyright (c) The Rushlight authors.
+// SPDX-License-Identifier: BSD-3-Clause
+
+// AMX, for caches in bf16; others are AVX-512's.
+//
+// A float meets bf16 as the sum of two: what its upper 16 bits say, and the rest, rounded.  2^-16
+// of it is lost at most, where the cache has lost 2^-9.  For rows in tiles of sixteen, or of all
+// there are if they are fewer, and each block of positions:
+//   1. scores += queries x keys, which are kept as tiles read them
+//   2. scores become weights, in two parts (rows-inl.h)
+//   3. sums += weights x values, which are put side by side in pairs first, once for all rows
+//
+// A row's sums have their own order, whatever else is in a tile, so that one row comes to what many
+// do: but not to what other instruction sets make of it.  Tiles take subnormal numbers as zero.
+//
+// A weight of 0 takes a number out of a sum, but neither an infinity nor NaN.  Values that no row
+// of an item sees are taken for 0; where only some rows see one that is not finite, each row has
+// tiles to itself.  Infinities in what a row does see make it NaN.
+#if defined(__x86_64__)
+
+#include <cstring>
+
+#include "src/kernels/attention/attention.h"
+#include "src/kernels/packed/tiles_amx.h"
+#include "src/kernels/vector/avx512.h"
+
+namespace rushlight::kernels::avx512 {
+void Attend(const AttentionArgs& args);
+}
+
+#define RUSHLIGHT_ISA amx
+RUSHLIGHT_TARGET("avx2,fma,f16c,avx512f,avx512bw,avx512dq,avx512vl,amx-tile,amx-bf16")
+namespace rushlight::kernels::amx {
+using namespace avx512;
+}
+#include "src/kernels/attention/rows-inl.h"
+
+namespace rushlight::kernels::amx {
+namespace {
+
+constexpr size_t kStep = 2 * kRows;                  // dimensions or positions of a tile
+constexpr size_t kGroup = 16;                        // positions or dimensions of a tile of sums
+constexpr size_t kTile = kTileBytes / sizeof(BFloat16);  // elements
+constexpr size_t kGroups = 4;                        // tiles of sums
+static_assert(kAttentionRows % kRows == 0 && kAttentionBlock == kGroups * kGroup);
+
+constexpr long kWeightStride = kAttentionBlock * sizeof(float);
+constexpr long kKeyStride = kAttentionBlock * 2 * sizeof(BFloat16);
+
+// x as two numbers in the upper halves of lanes.
+struct Parts {
+  __m512i high, low;
+};
+RUSHLIGHT_INLINE Parts Split(F32x16 x) {
+  const __m512i upper = _mm512_set1_epi32(-65536);
+  const __m512i high = _mm512_and_si512(_mm512_castps_si512(x.v), upper);
+  const F32x16 rest = x - F32x16{_mm512_castsi512_ps(high)};
+  const __m512i rounded = _mm512_add_epi32(_mm512_castps_si512(rest.v), _mm512_set1_epi32(0x8000));
+  return {high, _mm512_and_si512(rounded, upper)};
+}
+
+// Pairs of a lane each, from upper halves.
+RUSHLIGHT_INLINE __m512i Pairs(__m512i even, __m512i odd) {
+  return _mm512_or_si512(_mm512_srli_epi32(even, 16), odd);
+}
+
+// A row's weights: of each step the high parts, then of each the low ones.  Position i is paired
+// with i + 16.
+struct SplitWeights {
+  static RUSHLIGHT_INLINE void Store(float* row, const F32x16 (&x)[kBlockVectors]) {
+    RUSHLIGHT_UNROLL
+    for (int v = 0; v < kBlockVectors; v += 2) {
+      const Parts even = Split(x[v]), odd = Split(x[v + 1]);
+      _mm512_storeu_si512(row + 8 * v, Pairs(even.high, odd.high));
+      _mm512_storeu_si512(row + 8 * v + 32, Pairs(even.low, odd.low));
+    }
+  }
+};
+
+// A query's dimensions, then zeros, of `steps` steps: the high parts, then the low ones.
+void SplitQuery(const float* q, size_t size, size_t steps, BFloat16* parts) {
+  const size_t low = steps * kStep;
+  for (size_t d = 0; d < low; d += 16, parts += 16) {
+    const size_t left = size > d ? size - d : 0;
+    const Parts x = Split(LoadFirst(q + (left == 0 ? 0 : d), left < 16 ? left : 16));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(parts),
+                        _mm512_cvtepi32_epi16(_mm512_srli_epi32(x.high, 16)));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(parts + low),
+                        _mm512_cvtepi32_epi16(_mm512_srli_epi32(x.low, 16)));
+  }
+}
+
+// sums (tiles 0 to 3, of which there are `groups`) += (tile 4 + tile 5) x b, whose tiles are
+// `apart` elements from each other.  Sums wait for their last product, so that the low parts come
+// behind all the high ones.
+RUSHLIGHT_INLINE void AddProducts(const BFloat16* b, long stride, size_t apart, size_t groups) {
+  const BFloat16 *const b1 = b + apart, *const b2 = b + 2 * apart, *const b3 = b + 3 * apart;
+#define RUSHLIGHT_PRODUCTS(a)                  \
+  _tile_loadd(6, b, stride);                   \
+  _tile_dpbf16ps(0, a, 6);                     \
+  if (groups > 1) {                            \
+    _tile_loadd(7, b1, stride);                \
+    _tile_dpbf16ps(1, a, 7);                   \
+  }                                            \
+  if (groups > 2) {                            \
+    _tile_loadd(6, b2, stride);                \
+    _tile_dpbf16ps(2, a, 6);                   \
+  }                                            \
+  if (groups > 3) {                            \
+    _tile_loadd(7, b3, stride);                \
+    _tile_dpbf16ps(3, a, 7);                   \
+  }
+  RUSHLIGHT_PRODUCTS(4)
+  RUSHLIGHT_PRODUCTS(5)
+#undef RUSHLIGHT_PRODUCTS
+}
+
+RUSHLIGHT_INLINE void StoreSums(float* sums, long stride, size_t groups) {
+  _tile_stored(0, sums, stride);
+  if (groups > 1) _tile_stored(1, sums + kGroup, stride);
+  if (groups > 2) _tile_stored(2, sums + 2 * kGroup, stride);
+  if (groups > 3) _tile_stored(3, sums + 3 * kGroup, stride);
+}
+
+// Keys of a block: whole steps as they lie in the cache, and of the last one if it is not whole
+// a copy with zeros behind it.
+struct Keys {
+  const BFloat16* block;
+  const BFloat16* last;  // [16, kAttentionBlock, 2]
+  size_t whole, steps;
+};
+
+// Scores of a tile of rows for the first `groups` groups of positions.
+void ScoreTile(const BFloat16* q, const Keys& keys, size_t groups, float* scores) {
+  const long stride = static_cast<long>(2 * keys.steps * kStep * sizeof(BFloat16));
+  _tile_zero(0);
+  _tile_zero(1);
+  _tile_zero(2);
+  _tile_zero(3);
+  for (size_t step = 0; step < keys.steps; ++step) {
+    _tile_loadd(4, q + step * kStep, stride);
+    _tile_loadd(5, q + (keys.steps + step) * kStep, stride);
+    const BFloat16* const b =
+        step < keys.whole ? keys.block + step * kStep * kAttentionBlock : keys.last;
+    AddProducts(b, kKeyStride, 2 * kGroup, groups);
+  }
+  StoreSums(scores, kWeightStride, groups);
+}
+
+// sums += weights x values for the steps of positions from `begin` to `end`.  With strides of 0, a
+// tile of nothing but one row.
+void ValueTile(const float* weights, long weights_stride, Range steps, const BFloat16* values,
+               size_t all_groups, float* sums, long stride) {
+  for (size_t group = 0; group < all_groups; group += kGroups, sums += kGroups * kGroup) {
+    const size_t groups = all_groups - group < kGroups ? all_groups - group : kGroups;
+    _tile_loadd(0, sums, stride);
+    if (groups > 1) _tile_loadd(1, sums + kGroup, stride);
+    if (groups > 2) _tile_loadd(2, sums + 2 * kGroup, stride);
+    if (groups > 3) _tile_loadd(3, sums + 3 * kGroup, stride);
+    for (size_t step = steps.begin; step < steps.end; ++step) {
+      _tile_loadd(4, weights + step * kStep / 2, weights_stride);
+      _tile_loadd(5, weights + (kAttentionBlock + step * kStep) / 2, weights_stride);
+      AddProducts(values + (step * all_groups + group) * kTile, kLineBytes, kTile, groups);
+    }
+    StoreSums(sums, stride, groups);
+  }
+}
+
+// Values of a block, as the lanes that hold bf16 of them: of a position's dimensions from `d` on.
+RUSHLIGHT_INLINE __m512i LoadValues(const BFloat16* value, size_t d, size_t size) {
+  if (size - d >= kGroup) {
+    return _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(value + d)));
+  }
+  BFloat16 some[kGroup] = {};
+  std::memcpy(some, value + d, (size - d) * sizeof(BFloat16));
+  return _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(some)));
+}
+
+// Values of a block as tiles, [steps, groups, 16 pairs of positions, 16, 2]; those of positions
+// outside of `sees` are 0.  What lies `ahead` elements on is fetched.
+void PairValues(const BFloat16* values, size_t size, Range sees, size_t ahead, BFloat16* tiles) {
+  const size_t groups = DivideUp(size, kGroup);
+  for (size_t i = 0; i < kAttentionBlock / 2; ++i) {
+    const size_t even = i / kRows * kStep + i % kRows, odd = even + kRows;
+    const bool has_even = even >= sees.begin && even < sees.end;
+    const bool has_odd = odd >= sees.begin && odd < sees.end;
+    BFloat16* to = tiles + i / kRows * groups * kTile + i % kRows * 2 * kGroup;
+    for (size_t d = 0; d < size; d += kGroup, to += kTile) {
+      __m512i x = _mm512_set1_epi32(0);
+      if (has_even) x = LoadValues(values + even * size, d, size);
+      if (has_odd) {
+        x = _mm512_or_si512(x, _mm512_slli_epi32(LoadValues(values + odd * size, d, size), 16));
+      }
+      _mm512_storeu_si512(to, x);
+    }
+    for (size_t d = 0; d < size; d += 32) {
+      __builtin_prefetch(values + even * size + ahead + d);
+      __builtin_prefetch(values + odd * size + ahead + d);
+    }
+  }
+}
+
+// Whether any value of positions that are seen is infinite or NaN.
+bool AnyNotFinite(const BFloat16* values, size_t size, Range sees) {
+  bool any = false;
+  for (size_t i = sees.begin * size; i < sees.end * size; ++i) {
+    uint16_t bits;
+    std::memcpy(&bits, values + i, sizeof bits);
+    any |= (bits & 0x7f80) == 0x7f80;
+  }
+  return any;
+}
+
+Range Union(Range a, Range b) {
+  if (a.begin == a.end) return b;
+  if (b.begin == b.end) return a;
+  return {a.begin < b.begin ? a.begin : b.begin, a.end > b.end ? a.end : b.end};
+}
+
+// An item: tiles of `tile` rows.
+void AttendRows(const AttentionArgs& args, size_t tile, Rows& rows, BFloat16* paired) {
+  const KvCache& cache = args.cache;
+  const size_t padded = PaddedValueSize(cache), groups = padded / kGroup;
+  const auto stride = static_cast<long>(padded * sizeof(float));
+  const size_t pairs = DivideUp(cache.key_size, 2);
+  alignas(64) BFloat16 last[kRows * 2 * kAttentionBlock];
+  Keys keys = {nullptr, last, pairs / kRows, DivideUp(pairs, kRows)};
+  auto* const q = reinterpret_cast<BFloat16*>(rows.q);
+  for (size_t r = 0; r < rows.count; ++r) {
+    SplitQuery(Query(args, rows, r), cache.key_size, keys.steps, q + r * 2 * keys.steps * kStep);
+  }
+  for (size_t block = rows.all.begin / kAttentionBlock * kAttentionBlock; block < rows.all.end;
+       block += kAttentionBlock) {
+    const size_t head = block / kAttentionBlock * cache.kv_heads + rows.head;
+    keys.block = static_cast<const BFloat16*>(cache.keys) +
+                 head * pairs * 2 * kAttentionBlock;
+    const BFloat16* const values =
+        static_cast<const BFloat16*>(cache.values) + head * cache.value_size * kAttentionBlock;
+    if (keys.whole < keys.steps) {
+      const size_t lines = pairs - keys.whole * kRows;
+      std::memset(static_cast<void*>(last), 0, sizeof last);
+      std::memcpy(last, keys.block + keys.whole * kStep * kAttentionBlock, lines * kKeyStride);
+    }
+    const Range all = InBlock(rows.all, block);
+    PairValues(values, cache.value_size, all, cache.kv_heads * cache.value_size * kAttentionBlock,
+               paired);
+    FinishStores();
+    bool same = true;  // is what all rows see
+    Range sees[kAttentionRows / kRows];
+    for (size_t r = 0; r < rows.count; r += tile) {
+      Range& any = sees[r / tile] = {0, 0};
+      for (size_t i = r; i < rows.count && i < r + tile; ++i) {
+        const Range own = InBlock(rows.sees[i], block);
+        same = same && own.begin == all.begin && own.end == all.end;
+        any = Union(any, own);
+      }
+      if (any.end == 0) continue;
+      ScoreTile(q + r * 2 * keys.steps * kStep, keys, DivideUp(any.end, kGroup),
+                rows.weights + r * kAttentionBlock);
+    }
+    Weigh<SplitWeights>(args, block, {}, rows);
+    FinishStores();
+    if (!same && AnyNotFinite(values, cache.value_size, all)) {
+      for (size_t r = 0; r < rows.count; ++r) {
+        const Range own = InBlock(rows.sees[r], block);
+        PairValues(values, cache.value_size, own, 0, paired);
+        FinishStores();
+        ValueTile(rows.weights + r * kAttentionBlock, 0, {0, kAttentionBlock / kStep}, paired,
+                  groups, rows.sums + r * padded, 0);
+      }
+      continue;
+    }
+    for (size_t r = 0; r < rows.count; r += tile) {
+      const Range steps = {sees[r / tile].begin / kStep, DivideUp(sees[r / tile].end, kStep)};
+      ValueTile(rows.weights + r * kAttentionBlock, kWeightStride, steps, paired, groups,
+                rows.sums + r * padded, stride);
+    }
+  }
+  // No sign of a zero tells of products with weights of 0.
+  for (size_t d = 0; d < rows.count * padded; d += 16) {
+    Store(rows.sums + d, Load(rows.sums + d) + Set(0.0f));
+  }
+  End(args, rows);
+}
+
+}  // namespace
+
+void Attend(const AttentionArgs& args) {
+  const KvCache& cache = args.cache;
+  if (cache.type != DType::kBFloat16 || args.begin == args.end) return avx512::Attend(args);
+  // On a line: tiles are read line by line.
+  const size_t off = reinterpret_cast<uintptr_t>(args.scratch) / sizeof(float) % 16;
+  Rows rows;
+  rows.weights = args.scratch + (16 - off) % 16;
+  rows.sums = rows.weights + kAttentionRows * kAttentionBlock;
+  float* const paired = rows.sums + kAttentionRows * PaddedValueSize(cache);
+  rows.q = paired + PaddedValueSize(cache) * kAttentionBlock / 2;
+  const size_t count = args.m * (args.heads / cache.kv_heads);
+  const size_t tile = count < kRows ? count : kRows;
+  const TileConfig config(kRows, tile);
+  FinishStores();
+  _tile_loadconfig(&config);
+  for (size_t item = args.begin; item < args.end; ++item) {
+    Begin(args, item, rows);
+    AttendRows(args, tile, rows, reinterpret_cast<BFloat16*>(paired));
+  }
+  _tile_release();
+}
+
+}  // namespace rushlight::kernels::amx
+RUSHLIGHT_TARGET_END
+
+#endif

@@ -200,15 +200,24 @@ void PairValues(const BFloat16* values, size_t size, Range sees, size_t ahead, B
   }
 }
 
-// Whether any value of positions that are seen is infinite or NaN.
+// Whether any value of positions that are seen is infinite or NaN: has no bit of the exponent that
+// is 0.
 bool AnyNotFinite(const BFloat16* values, size_t size, Range sees) {
-  bool any = false;
-  for (size_t i = sees.begin * size; i < sees.end * size; ++i) {
-    uint16_t bits;
-    std::memcpy(&bits, values + i, sizeof bits);
-    any |= (bits & 0x7f80) == 0x7f80;
+  const __m512i exponent = _mm512_set1_epi32(0x7f807f80), one = _mm512_set1_epi32(0x00800080);
+  const BFloat16 *p = values + sees.begin * size, *const end = values + sees.end * size;
+  __m512i any = _mm512_set1_epi32(0);
+  for (; p < end; p += kStep) {
+    __m512i bits;
+    if (end - p >= static_cast<ptrdiff_t>(kStep)) {
+      bits = _mm512_loadu_si512(p);
+    } else {
+      BFloat16 some[kStep] = {};
+      std::memcpy(some, p, static_cast<size_t>(end - p) * sizeof(BFloat16));
+      bits = _mm512_loadu_si512(some);
+    }
+    any = _mm512_or_si512(any, _mm512_add_epi32(_mm512_and_si512(bits, exponent), one));
   }
-  return any;
+  return _mm512_test_epi32_mask(any, _mm512_set1_epi32(static_cast<int>(0x80008000))) != 0;
 }
 
 Range Union(Range a, Range b) {

@@ -225,6 +225,11 @@ inline __m512 _mm512_fmadd_ps(__m512 a, __m512 b, __m512 c) {
   for (size_t i = 0; i < 16; ++i) c.v[i] = std::fma(a.v[i], b.v[i], c.v[i]);
   return c;
 }
+inline __m512 _mm512_scalef_ps(__m512 a, __m512 b) {
+  return emulated::Map<float>(a, b, [](float x, float y) {
+    return std::isnan(y) ? y : std::scalbn(x, static_cast<int>(std::floor(y)));
+  });
+}
 inline __mmask16 _mm512_cmp_ps_mask(__m512 a, __m512 b, int predicate) {
   emulated::Require(predicate == _CMP_LT_OQ);
   unsigned mask = 0;
@@ -266,6 +271,12 @@ inline __m512i _mm512_srli_epi32(__m512i a, unsigned count) {
 }
 inline __m512i _mm512_srli_epi16(__m512i a, unsigned count) {
   return emulated::Map<uint16_t>(a, [=](uint16_t x) { return count < 16 ? x >> count : 0; });
+}
+inline __mmask16 _mm512_test_epi32_mask(__m512i a, __m512i b) {
+  const auto bits = emulated::As<emulated::Lanes<uint32_t, 16>>(_mm512_and_si512(a, b));
+  unsigned mask = 0;
+  for (size_t i = 0; i < 16; ++i) mask |= static_cast<unsigned>(bits.v[i] != 0) << i;
+  return static_cast<__mmask16>(mask);
 }
 inline __m512i _mm512_srl_epi32(__m512i a, __m128i count) {
   const auto words = emulated::As<emulated::Lanes<uint64_t, 2>>(count);

@@ -93,6 +93,9 @@ RUSHLIGHT_INLINE F32x16 CopySign(F32x16 a, F32x16 b) {
 RUSHLIGHT_INLINE F32x16 ShiftBitsLeft23(F32x16 a) {
   return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_castps_si512(a.v), 23))};
 }
+RUSHLIGHT_INLINE F32x16 TimesPowerOfTwo(F32x16 p, F32x16 n) {
+  return {_mm512_scalef_ps(p.v, n.v)};
+}
 
 RUSHLIGHT_INLINE float Sum(F32x16 a) {
   const __m256 x = _mm256_add_ps(_mm512_castps512_ps256(a.v), _mm512_extractf32x8_ps(a.v, 1));

@@ -195,7 +195,9 @@ void AttendRows(const AttentionArgs& args, Rows& rows) {
     for (size_t r = 0; r < rows.count; ++r) sees[r] = InBlock(rows.sees[r], block);
     ScoreRows<kItemRows>(rows, reinterpret_cast<const T*>(keys), cache.key_size,
                          key_block / sizeof(T), 0);
-    Weigh<StoredWeights>(args, block, scales, rows);
+    for (size_t r = 0; r < rows.count; r += kWeighed) {
+      Weigh<StoredWeights>(args, block, scales, rows, r, rows.weights + r * kAttentionBlock);
+    }
     AddRows<kItemRows>(rows, sees, reinterpret_cast<const T*>(values), cache.value_size,
                        value_block / sizeof(T), padded, 0);
   }

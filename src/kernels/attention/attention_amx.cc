@@ -194,8 +194,8 @@ void PairValues(const BFloat16* values, size_t size, Range sees, size_t ahead, B
       _mm512_storeu_si512(to, x);
     }
     for (size_t d = 0; d < size; d += 32) {
-      __builtin_prefetch(values + even * size + ahead + d);
-      __builtin_prefetch(values + odd * size + ahead + d);
+      __builtin_prefetch(values + even * size + ahead + d, 0, 2);
+      __builtin_prefetch(values + odd * size + ahead + d, 0, 2);
     }
   }
 }
@@ -235,8 +235,9 @@ void AttendRows(const AttentionArgs& args, size_t tile, Rows& rows, BFloat16* pa
   alignas(64) BFloat16 last[kRows * 2 * kAttentionBlock];
   Keys keys = {nullptr, last, pairs / kRows, DivideUp(pairs, kRows)};
   auto* const q = reinterpret_cast<BFloat16*>(rows.q);
+  const size_t query = 2 * keys.steps * kStep, value_block = ValueElements(cache) * kAttentionBlock;
   for (size_t r = 0; r < rows.count; ++r) {
-    SplitQuery(Query(args, rows, r), cache.key_size, keys.steps, q + r * 2 * keys.steps * kStep);
+    SplitQuery(Query(args, rows, r), cache.key_size, keys.steps, q + r * query);
   }
   for (size_t block = rows.all.begin / kAttentionBlock * kAttentionBlock; block < rows.all.end;
        block += kAttentionBlock) {
@@ -251,38 +252,34 @@ void AttendRows(const AttentionArgs& args, size_t tile, Rows& rows, BFloat16* pa
       std::memcpy(last, keys.block + keys.whole * kStep * kAttentionBlock, lines * kKeyStride);
     }
     const Range all = InBlock(rows.all, block);
-    PairValues(values, cache.value_size, all, cache.kv_heads * cache.value_size * kAttentionBlock,
-               paired);
-    FinishStores();
     bool same = true;  // is what all rows see
-    Range sees[kAttentionRows / kRows];
-    for (size_t r = 0; r < rows.count; r += tile) {
-      Range& any = sees[r / tile] = {0, 0};
-      for (size_t i = r; i < rows.count && i < r + tile; ++i) {
-        const Range own = InBlock(rows.sees[i], block);
-        same = same && own.begin == all.begin && own.end == all.end;
-        any = Union(any, own);
-      }
+    for (size_t r = 0; r < rows.count; ++r) {
+      const Range own = InBlock(rows.sees[r], block);
+      same = same && own.begin == all.begin && own.end == all.end;
+    }
+    const bool alone = !same && AnyNotFinite(values, cache.value_size, all);
+    if (!alone) PairValues(values, cache.value_size, all, value_block, paired);
+    for (size_t first = 0; first < rows.count; first += tile) {
+      const size_t end = first + tile < rows.count ? first + tile : rows.count;
+      Range any = {0, 0};
+      for (size_t r = first; r < end; ++r) any = Union(any, InBlock(rows.sees[r], block));
       if (any.end == 0) continue;
-      ScoreTile(q + r * 2 * keys.steps * kStep, keys, DivideUp(any.end, kGroup),
-                rows.weights + r * kAttentionBlock);
-    }
-    Weigh<SplitWeights>(args, block, {}, rows);
-    FinishStores();
-    if (!same && AnyNotFinite(values, cache.value_size, all)) {
-      for (size_t r = 0; r < rows.count; ++r) {
-        const Range own = InBlock(rows.sees[r], block);
-        PairValues(values, cache.value_size, own, 0, paired);
-        FinishStores();
-        ValueTile(rows.weights + r * kAttentionBlock, 0, {0, kAttentionBlock / kStep}, paired,
-                  groups, rows.sums + r * padded, 0);
+      FinishStores();
+      ScoreTile(q + first * query, keys, DivideUp(any.end, kGroup), rows.weights);
+      Weigh<SplitWeights>(args, block, {}, rows, first, rows.weights);
+      const Range steps = {any.begin / kStep, DivideUp(any.end, kStep)};
+      FinishStores();
+      if (!alone) {
+        ValueTile(rows.weights, kWeightStride, steps, paired, groups, rows.sums + first * padded,
+                  stride);
+        continue;
       }
-      continue;
-    }
-    for (size_t r = 0; r < rows.count; r += tile) {
-      const Range steps = {sees[r / tile].begin / kStep, DivideUp(sees[r / tile].end, kStep)};
-      ValueTile(rows.weights + r * kAttentionBlock, kWeightStride, steps, paired, groups,
-                rows.sums + r * padded, stride);
+      for (size_t r = first; r < end; ++r) {
+        PairValues(values, cache.value_size, InBlock(rows.sees[r], block), value_block, paired);
+        FinishStores();
+        ValueTile(rows.weights + (r - first) * kAttentionBlock, 0, steps, paired, groups,
+                  rows.sums + r * padded, 0);
+      }
     }
   }
   // No sign of a zero tells of products with weights of 0.

@@ -113,58 +113,57 @@ RUSHLIGHT_INLINE F32x16 FinishScores(const AttentionArgs& args, Range sees, cons
   return Max(Max(x[0], x[1]), Max(x[2], x[3]));
 }
 
-// Scores of a block become weights, `store(x, where)` stores a row's; maxima, totals and sums so
-// far take them in.  A row's steps are the same whatever its neighbours are; sixteen rows take each
-// step together, so that none waits for its own results.
+// Scores of a block become weights, which Weights::Store stores; maxima, totals and sums so far take
+// them in.  Of sixteen rows from `first` on, or of those there are: a row's steps are the same
+// whatever its neighbours are, but they take each step together, so that none waits for its own
+// results.
 template <class Weights>
-void Weigh(const AttentionArgs& args, size_t block, Scales scales, Rows& rows) {
+void Weigh(const AttentionArgs& args, size_t block, Scales scales, Rows& rows, size_t first,
+           float* scores /*[kWeighed, kAttentionBlock]*/) {
   const size_t padded = PaddedValueSize(args.cache);
-  const size_t group = args.heads / args.cache.kv_heads;
+  const size_t count = rows.count - first < kWeighed ? rows.count - first : kWeighed;
   const F32x16 nothing = Set(-__builtin_inff());
   F32x16 part[kWeighed];
-  for (F32x16& x : part) x = nothing;
-  for (size_t first = 0; first < rows.count; first += kWeighed) {
-    const size_t count = rows.count - first < kWeighed ? rows.count - first : kWeighed;
-    float* const scores = rows.weights + first * kAttentionBlock;
-    for (size_t r = 0; r < count; ++r) {
-      const float* mask = args.mask == nullptr ? nullptr
-                                               : args.mask + block +
-                                                     (rows.first + first + r) / group *
-                                                         args.mask_stride;
-      part[r] = FinishScores(args, InBlock(rows.sees[first + r], block), mask, scales.keys,
-                             scores + r * kAttentionBlock);
+  for (size_t r = count; r < kWeighed; ++r) part[r] = nothing;
+  for (size_t r = 0; r < count; ++r) {
+    const float* mask = nullptr;
+    if (args.mask != nullptr) {
+      const size_t row = (rows.first + first + r) / (args.heads / args.cache.kv_heads);
+      mask = args.mask + row * args.mask_stride + block;
     }
-    const F32x16 before = Load(rows.maximum + first);
-    const F32x16 maximum = Max(before, MaxLanes(part));
-    Store(rows.maximum + first, maximum);
-    // No infinity less itself.
-    const F32x16 base = SelectLess(nothing, maximum, maximum, Set(0.0f));
-    const F32x16 shrink = SelectLess(before, maximum, Exp(before - base), Set(1.0f));
-    float bases[kWeighed], factors[kWeighed];
-    Store(bases, base);
-    Store(factors, shrink);
-    for (size_t r = 0; r < count; ++r) {
-      float* const row = scores + r * kAttentionBlock;
-      F32x16 x[kBlockVectors];
-      RUSHLIGHT_UNROLL
-      for (int v = 0; v < kBlockVectors; ++v) x[v] = Exp(Load(row + 16 * v) - Set(bases[r]));
-      part[r] = (x[0] + x[1]) + (x[2] + x[3]);
-      if (scales.values != nullptr) {
-        for (int v = 0; v < kBlockVectors; ++v) x[v] = x[v] * Load(scales.values + 16 * v);
-      }
-      Weights::Store(row, x);
+    part[r] = FinishScores(args, InBlock(rows.sees[first + r], block), mask, scales.keys,
+                           scores + r * kAttentionBlock);
+  }
+  const F32x16 before = Load(rows.maximum + first);
+  const F32x16 maximum = Max(before, MaxLanes(part));
+  Store(rows.maximum + first, maximum);
+  // No infinity less itself.
+  const F32x16 base = SelectLess(nothing, maximum, maximum, Set(0.0f));
+  const F32x16 shrink = SelectLess(before, maximum, Exp(before - base), Set(1.0f));
+  float bases[kWeighed], factors[kWeighed];
+  Store(bases, base);
+  Store(factors, shrink);
+  for (size_t r = 0; r < count; ++r) {
+    float* const row = scores + r * kAttentionBlock;
+    F32x16 x[kBlockVectors];
+    RUSHLIGHT_UNROLL
+    for (int v = 0; v < kBlockVectors; ++v) x[v] = Exp(Load(row + 16 * v) - Set(bases[r]));
+    part[r] = (x[0] + x[1]) + (x[2] + x[3]);
+    if (scales.values != nullptr) {
+      for (int v = 0; v < kBlockVectors; ++v) x[v] = x[v] * Load(scales.values + 16 * v);
     }
-    Store(rows.total + first, Load(rows.total + first) * shrink + Sums(part));
-    size_t shrunk[kWeighed], shrunk_count = 0;
-    for (size_t r = 0; r < count; ++r) {
-      shrunk[shrunk_count] = r;
-      shrunk_count += factors[r] != 1.0f;
-    }
-    for (size_t i = 0; i < shrunk_count; ++i) {
-      float* const sums = rows.sums + (first + shrunk[i]) * padded;
-      const F32x16 factor = Set(factors[shrunk[i]]);
-      for (size_t d = 0; d < padded; d += 16) Store(sums + d, Load(sums + d) * factor);
-    }
+    Weights::Store(row, x);
+  }
+  Store(rows.total + first, Load(rows.total + first) * shrink + Sums(part));
+  size_t shrunk[kWeighed], shrunk_count = 0;
+  for (size_t r = 0; r < count; ++r) {
+    shrunk[shrunk_count] = r;
+    shrunk_count += factors[r] != 1.0f;
+  }
+  for (size_t i = 0; i < shrunk_count; ++i) {
+    float* const sums = rows.sums + (first + shrunk[i]) * padded;
+    const F32x16 factor = Set(factors[shrunk[i]]);
+    for (size_t d = 0; d < padded; d += 16) Store(sums + d, Load(sums + d) * factor);
   }
 }
 

@@ -91,28 +91,27 @@ void SplitQuery(const float* q, size_t size, size_t steps, BFloat16* parts) {
 }
 
 // sums (tiles 0 to 3, of which there are `groups`) += (tile 4 + tile 5) x b, whose tiles are
-// `apart` elements from each other.  Sums wait for their last product, so that the low parts come
-// behind all the high ones.
+// `apart` elements from each other.  Few rows multiply faster where a tile of b is used twice in a
+// row.
 RUSHLIGHT_INLINE void AddProducts(const BFloat16* b, long stride, size_t apart, size_t groups) {
-  const BFloat16 *const b1 = b + apart, *const b2 = b + 2 * apart, *const b3 = b + 3 * apart;
-#define RUSHLIGHT_PRODUCTS(a)                  \
-  _tile_loadd(6, b, stride);                   \
-  _tile_dpbf16ps(0, a, 6);                     \
-  if (groups > 1) {                            \
-    _tile_loadd(7, b1, stride);                \
-    _tile_dpbf16ps(1, a, 7);                   \
-  }                                            \
-  if (groups > 2) {                            \
-    _tile_loadd(6, b2, stride);                \
-    _tile_dpbf16ps(2, a, 6);                   \
-  }                                            \
-  if (groups > 3) {                            \
-    _tile_loadd(7, b3, stride);                \
-    _tile_dpbf16ps(3, a, 7);                   \
+  _tile_loadd(6, b, stride);
+  _tile_dpbf16ps(0, 4, 6);
+  _tile_dpbf16ps(0, 5, 6);
+  if (groups > 1) {
+    _tile_loadd(7, b + apart, stride);
+    _tile_dpbf16ps(1, 4, 7);
+    _tile_dpbf16ps(1, 5, 7);
   }
-  RUSHLIGHT_PRODUCTS(4)
-  RUSHLIGHT_PRODUCTS(5)
-#undef RUSHLIGHT_PRODUCTS
+  if (groups > 2) {
+    _tile_loadd(6, b + 2 * apart, stride);
+    _tile_dpbf16ps(2, 4, 6);
+    _tile_dpbf16ps(2, 5, 6);
+  }
+  if (groups > 3) {
+    _tile_loadd(7, b + 3 * apart, stride);
+    _tile_dpbf16ps(3, 4, 7);
+    _tile_dpbf16ps(3, 5, 7);
+  }
 }
 
 RUSHLIGHT_INLINE void StoreSums(float* sums, long stride, size_t groups) {
@@ -120,6 +119,13 @@ RUSHLIGHT_INLINE void StoreSums(float* sums, long stride, size_t groups) {
   if (groups > 1) _tile_stored(1, sums + kGroup, stride);
   if (groups > 2) _tile_stored(2, sums + 2 * kGroup, stride);
   if (groups > 3) _tile_stored(3, sums + 3 * kGroup, stride);
+}
+
+RUSHLIGHT_INLINE void LoadSums(const float* sums, long stride, size_t groups) {
+  _tile_loadd(0, sums, stride);
+  if (groups > 1) _tile_loadd(1, sums + kGroup, stride);
+  if (groups > 2) _tile_loadd(2, sums + 2 * kGroup, stride);
+  if (groups > 3) _tile_loadd(3, sums + 3 * kGroup, stride);
 }
 
 // Keys of a block: whole steps as they lie in the cache, and of the last one if it is not whole
@@ -130,41 +136,90 @@ struct Keys {
   size_t whole, steps;
 };
 
-// Scores of a tile of rows for the first `groups` groups of positions.
-void ScoreTile(const BFloat16* q, const Keys& keys, size_t groups, float* scores) {
-  const long stride = static_cast<long>(2 * keys.steps * kStep * sizeof(BFloat16));
-  _tile_zero(0);
-  _tile_zero(1);
-  _tile_zero(2);
-  _tile_zero(3);
-  for (size_t step = 0; step < keys.steps; ++step) {
-    _tile_loadd(4, q + step * kStep, stride);
-    _tile_loadd(5, q + (keys.steps + step) * kStep, stride);
-    const BFloat16* const b =
-        step < keys.whole ? keys.block + step * kStep * kAttentionBlock : keys.last;
-    AddProducts(b, kKeyStride, 2 * kGroup, groups);
-  }
-  StoreSums(scores, kWeightStride, groups);
-}
+// What a tile of rows sees of a block.
+struct Sight {
+  size_t first;  // row
+  Range positions;
+};
 
-// sums += weights x values for the steps of positions from `begin` to `end`.  With strides of 0, a
-// tile of nothing but one row.
-void ValueTile(const float* weights, long weights_stride, Range steps, const BFloat16* values,
-               size_t all_groups, float* sums, long stride) {
-  for (size_t group = 0; group < all_groups; group += kGroups, sums += kGroups * kGroup) {
-    const size_t groups = all_groups - group < kGroups ? all_groups - group : kGroups;
-    _tile_loadd(0, sums, stride);
-    if (groups > 1) _tile_loadd(1, sums + kGroup, stride);
-    if (groups > 2) _tile_loadd(2, sums + 2 * kGroup, stride);
-    if (groups > 3) _tile_loadd(3, sums + 3 * kGroup, stride);
-    for (size_t step = steps.begin; step < steps.end; ++step) {
-      _tile_loadd(4, weights + step * kStep / 2, weights_stride);
-      _tile_loadd(5, weights + (kAttentionBlock + step * kStep) / 2, weights_stride);
-      AddProducts(values + (step * all_groups + group) * kTile, kLineBytes, kTile, groups);
+// A tile of rows' scores, of the groups of positions that any of them sees; a step at a time.
+struct ScoreTile {
+  const BFloat16* q;
+  const Keys* keys;
+  size_t groups;
+  float* scores;
+
+  size_t steps() const { return keys->steps; }
+  RUSHLIGHT_INLINE void Step(size_t step) const {
+    const auto stride = static_cast<long>(2 * keys->steps * kStep * sizeof(BFloat16));
+    if (step == 0) {
+      _tile_zero(0);
+      _tile_zero(1);
+      _tile_zero(2);
+      _tile_zero(3);
     }
-    StoreSums(sums, stride, groups);
+    _tile_loadd(4, q + step * kStep, stride);
+    _tile_loadd(5, q + (keys->steps + step) * kStep, stride);
+    const BFloat16* const b =
+        step < keys->whole ? keys->block + step * kStep * kAttentionBlock : keys->last;
+    AddProducts(b, kKeyStride, 2 * kGroup, groups);
+    if (step + 1 == keys->steps) StoreSums(scores, kWeightStride, groups);
   }
-}
+};
+
+// sums += weights x values, of the steps of positions that any row sees; a step at a time, for four
+// groups of dimensions after another.  With strides of 0, a tile of nothing but one row.
+struct ValueTile {
+  const float* weights;
+  const BFloat16* values;
+  size_t all_groups;
+  Range positions;
+  float* sums;
+  long weights_stride, stride;
+
+  size_t first_step() const { return positions.begin / kStep; }
+  size_t steps_each() const { return DivideUp(positions.end, kStep) - first_step(); }
+  size_t steps() const { return steps_each() * DivideUp(all_groups, kGroups); }
+  RUSHLIGHT_INLINE void Step(size_t i) const {
+    const size_t each = steps_each(), group = i / each * kGroups, step = first_step() + i % each;
+    const size_t groups = all_groups - group < kGroups ? all_groups - group : kGroups;
+    float* const to = sums + group * kGroup;
+    if (i % each == 0) LoadSums(to, stride, groups);
+    _tile_loadd(4, weights + step * kStep / 2, weights_stride);
+    _tile_loadd(5, weights + (kAttentionBlock + step * kStep) / 2, weights_stride);
+    AddProducts(values + (step * all_groups + group) * kTile, kLineBytes, kTile, groups);
+    if (i % each == each - 1) StoreSums(to, stride, groups);
+  }
+};
+
+// Products while rows are weighed, so that they take no time of their own: a tile's values, then
+// another tile's scores, or one of them or neither.
+struct Products {
+  ValueTile value = {};
+  ScoreTile score = {};
+  size_t value_steps = 0, steps = 0, next = 0;
+
+  void Add(const ValueTile& tile) {
+    value = tile;
+    steps = value_steps = tile.steps();
+  }
+  void Add(const ScoreTile& tile) {
+    score = tile;
+    steps += tile.steps();
+  }
+
+  RUSHLIGHT_INLINE void Row(size_t r) { Until((r + 1) * steps / kWeighed); }
+  RUSHLIGHT_INLINE void Until(size_t end) {
+    if (next < end) FinishStores();
+    for (; next < end; ++next) {
+      if (next < value_steps) {
+        value.Step(next);
+      } else {
+        score.Step(next - value_steps);
+      }
+    }
+  }
+};
 
 // Values of a block, as the lanes that hold bf16 of them: of a position's dimensions from `d` on.
 RUSHLIGHT_INLINE __m512i LoadValues(const BFloat16* value, size_t d, size_t size) {
@@ -226,60 +281,89 @@ Range Union(Range a, Range b) {
   return {a.begin < b.begin ? a.begin : b.begin, a.end > b.end ? a.end : b.end};
 }
 
+// An item's tiles of rows and a block of positions.
+struct Block {
+  const Rows& rows;
+  const BFloat16* queries;  // [rows, 2, steps]
+  Keys keys;
+  const BFloat16* values;  // as tiles
+  size_t padded;           // values of a row
+  size_t count = 0;        // tiles of rows that see something
+  Sight sights[kAttentionRows / kRows] = {};
+
+  float* Weights(size_t i) const { return rows.weights + i % 2 * kRows * kAttentionBlock; }
+  ScoreTile Scores(size_t i) const {
+    return {queries + sights[i].first * 2 * keys.steps * kStep, &keys,
+            DivideUp(sights[i].positions.end, kGroup), Weights(i)};
+  }
+  ValueTile Values(size_t i) const {
+    return {Weights(i),          values,        padded / kGroup,
+            sights[i].positions, rows.sums + sights[i].first * padded,
+            kWeightStride,       static_cast<long>(padded * sizeof(float))};
+  }
+};
+
 // An item: tiles of `tile` rows.
 void AttendRows(const AttentionArgs& args, size_t tile, Rows& rows, BFloat16* paired) {
   const KvCache& cache = args.cache;
-  const size_t padded = PaddedValueSize(cache), groups = padded / kGroup;
-  const auto stride = static_cast<long>(padded * sizeof(float));
-  const size_t pairs = DivideUp(cache.key_size, 2);
+  const size_t padded = PaddedValueSize(cache), pairs = DivideUp(cache.key_size, 2);
+  const size_t value_block = ValueElements(cache) * kAttentionBlock;
   alignas(64) BFloat16 last[kRows * 2 * kAttentionBlock];
-  Keys keys = {nullptr, last, pairs / kRows, DivideUp(pairs, kRows)};
-  auto* const q = reinterpret_cast<BFloat16*>(rows.q);
-  const size_t query = 2 * keys.steps * kStep, value_block = ValueElements(cache) * kAttentionBlock;
+  auto* const queries = reinterpret_cast<BFloat16*>(rows.q);
+  Block b = {rows, queries, {nullptr, last, pairs / kRows, DivideUp(pairs, kRows)}, paired, padded};
   for (size_t r = 0; r < rows.count; ++r) {
-    SplitQuery(Query(args, rows, r), cache.key_size, keys.steps, q + r * query);
+    SplitQuery(Query(args, rows, r), cache.key_size, b.keys.steps,
+               queries + r * 2 * b.keys.steps * kStep);
   }
   for (size_t block = rows.all.begin / kAttentionBlock * kAttentionBlock; block < rows.all.end;
        block += kAttentionBlock) {
     const size_t head = block / kAttentionBlock * cache.kv_heads + rows.head;
-    keys.block = static_cast<const BFloat16*>(cache.keys) +
-                 head * pairs * 2 * kAttentionBlock;
+    b.keys.block = static_cast<const BFloat16*>(cache.keys) + head * pairs * 2 * kAttentionBlock;
     const BFloat16* const values =
         static_cast<const BFloat16*>(cache.values) + head * cache.value_size * kAttentionBlock;
-    if (keys.whole < keys.steps) {
-      const size_t lines = pairs - keys.whole * kRows;
+    if (b.keys.whole < b.keys.steps) {
+      const size_t lines = pairs - b.keys.whole * kRows;
       std::memset(static_cast<void*>(last), 0, sizeof last);
-      std::memcpy(last, keys.block + keys.whole * kStep * kAttentionBlock, lines * kKeyStride);
+      std::memcpy(last, b.keys.block + b.keys.whole * kStep * kAttentionBlock, lines * kKeyStride);
     }
     const Range all = InBlock(rows.all, block);
     bool same = true;  // is what all rows see
-    for (size_t r = 0; r < rows.count; ++r) {
-      const Range own = InBlock(rows.sees[r], block);
-      same = same && own.begin == all.begin && own.end == all.end;
+    b.count = 0;
+    for (size_t first = 0; first < rows.count; first += tile) {
+      Range any = {0, 0};
+      for (size_t r = first; r < rows.count && r < first + tile; ++r) {
+        const Range own = InBlock(rows.sees[r], block);
+        same = same && own.begin == all.begin && own.end == all.end;
+        any = Union(any, own);
+      }
+      if (any.end != 0) b.sights[b.count++] = {first, any};
     }
     const bool alone = !same && AnyNotFinite(values, cache.value_size, all);
+    Products products;
+    if (b.count > 0) products.Add(b.Scores(0));
+    products.Until(products.steps);
     if (!alone) PairValues(values, cache.value_size, all, value_block, paired);
-    for (size_t first = 0; first < rows.count; first += tile) {
-      const size_t end = first + tile < rows.count ? first + tile : rows.count;
-      Range any = {0, 0};
-      for (size_t r = first; r < end; ++r) any = Union(any, InBlock(rows.sees[r], block));
-      if (any.end == 0) continue;
-      FinishStores();
-      ScoreTile(q + first * query, keys, DivideUp(any.end, kGroup), rows.weights);
-      Weigh<SplitWeights>(args, block, {}, rows, first, rows.weights);
-      const Range steps = {any.begin / kStep, DivideUp(any.end, kStep)};
-      FinishStores();
-      if (!alone) {
-        ValueTile(rows.weights, kWeightStride, steps, paired, groups, rows.sums + first * padded,
-                  stride);
-        continue;
-      }
-      for (size_t r = first; r < end; ++r) {
+    for (size_t i = 0; i < b.count; ++i) {
+      const size_t first = b.sights[i].first;
+      products = Products{};
+      if (i > 0 && !alone) products.Add(b.Values(i - 1));
+      if (i + 1 < b.count) products.Add(b.Scores(i + 1));
+      Weigh<SplitWeights>(args, block, {}, rows, first, b.Weights(i), products);
+      products.Until(products.steps);
+      for (size_t r = first; alone && r < rows.count && r < first + tile; ++r) {
         PairValues(values, cache.value_size, InBlock(rows.sees[r], block), value_block, paired);
+        ValueTile row = b.Values(i);
+        row.weights += (r - first) * kAttentionBlock;
+        row.sums += (r - first) * padded;
+        row.weights_stride = row.stride = 0;
         FinishStores();
-        ValueTile(rows.weights + (r - first) * kAttentionBlock, 0, steps, paired, groups,
-                  rows.sums + r * padded, 0);
+        for (size_t step = 0; step < row.steps(); ++step) row.Step(step);
       }
+    }
+    if (!alone && b.count > 0) {
+      products = Products{};
+      products.Add(b.Values(b.count - 1));
+      products.Until(products.steps);
     }
   }
   // No sign of a zero tells of products with weights of 0.

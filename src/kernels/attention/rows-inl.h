@@ -117,9 +117,11 @@ RUSHLIGHT_INLINE F32x16 FinishScores(const AttentionArgs& args, Range sees, cons
 // them in.  Of sixteen rows from `first` on, or of those there are: a row's steps are the same
 // whatever its neighbours are, but they take each step together, so that none waits for its own
 // results.
-template <class Weights>
-void Weigh(const AttentionArgs& args, size_t block, Scales scales, Rows& rows, size_t first,
-           float* scores /*[kWeighed, kAttentionBlock]*/) {
+// `meanwhile` does something else, row by row.
+template <class Weights, class Meanwhile>
+RUSHLIGHT_INLINE void Weigh(const AttentionArgs& args, size_t block, Scales scales, Rows& rows,
+                            size_t first, float* scores /*[kWeighed, kAttentionBlock]*/,
+                            Meanwhile& meanwhile) {
   const size_t padded = PaddedValueSize(args.cache);
   const size_t count = rows.count - first < kWeighed ? rows.count - first : kWeighed;
   const F32x16 nothing = Set(-__builtin_inff());
@@ -147,12 +149,19 @@ void Weigh(const AttentionArgs& args, size_t block, Scales scales, Rows& rows, s
     float* const row = scores + r * kAttentionBlock;
     F32x16 x[kBlockVectors];
     RUSHLIGHT_UNROLL
-    for (int v = 0; v < kBlockVectors; ++v) x[v] = Exp(Load(row + 16 * v) - Set(bases[r]));
+    for (int v = 0; v < kBlockVectors; ++v) x[v] = Load(row + 16 * v) - Set(bases[r]);
+    if constexpr (kTileVectors > 1) {
+      ExpAll(x);
+    } else {  // registers are few
+      RUSHLIGHT_UNROLL
+      for (int v = 0; v < kBlockVectors; ++v) x[v] = Exp(x[v]);
+    }
     part[r] = (x[0] + x[1]) + (x[2] + x[3]);
     if (scales.values != nullptr) {
       for (int v = 0; v < kBlockVectors; ++v) x[v] = x[v] * Load(scales.values + 16 * v);
     }
     Weights::Store(row, x);
+    meanwhile.Row(r);
   }
   Store(rows.total + first, Load(rows.total + first) * shrink + Sums(part));
   size_t shrunk[kWeighed], shrunk_count = 0;

@@ -21,6 +21,7 @@
                             // registers
 #define RUSHLIGHT_IN_PLACE(x) __asm__("" : "+v"(x))
 #endif
+#define RUSHLIGHT_KEEP_ORDER(x) RUSHLIGHT_IN_PLACE((x).v)
 
 RUSHLIGHT_TARGET_AVX512
 namespace rushlight::kernels::avx512 {

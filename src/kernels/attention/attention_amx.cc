@@ -142,12 +142,17 @@ struct Sight {
   Range positions;
 };
 
+void Fetch(const BFloat16* p, size_t n) {
+  for (size_t i = 0; i < n; i += kLineBytes / sizeof(BFloat16)) __builtin_prefetch(p + i);
+}
+
 // A tile of rows' scores, of the groups of positions that any of them sees; a step at a time.
 struct ScoreTile {
   const BFloat16* q;
   const Keys* keys;
   size_t groups;
   float* scores;
+  size_t ahead;  // elements from these keys to those that are fetched, or 0
 
   size_t steps() const { return keys->steps; }
   RUSHLIGHT_INLINE void Step(size_t step) const {
@@ -162,6 +167,7 @@ struct ScoreTile {
     _tile_loadd(5, q + (keys->steps + step) * kStep, stride);
     const BFloat16* const b =
         step < keys->whole ? keys->block + step * kStep * kAttentionBlock : keys->last;
+    if (ahead != 0) Fetch(b + ahead, kStep * kAttentionBlock);
     AddProducts(b, kKeyStride, 2 * kGroup, groups);
     if (step + 1 == keys->steps) StoreSums(scores, kWeightStride, groups);
   }
@@ -248,9 +254,9 @@ void PairValues(const BFloat16* values, size_t size, Range sees, size_t ahead, B
       }
       _mm512_storeu_si512(to, x);
     }
-    for (size_t d = 0; d < size; d += 32) {
-      __builtin_prefetch(values + even * size + ahead + d, 0, 2);
-      __builtin_prefetch(values + odd * size + ahead + d, 0, 2);
+    for (size_t d = 0; ahead != 0 && d < size; d += kStep) {
+      __builtin_prefetch(values + even * size + ahead + d);
+      __builtin_prefetch(values + odd * size + ahead + d);
     }
   }
 }
@@ -288,13 +294,14 @@ struct Block {
   Keys keys;
   const BFloat16* values;  // as tiles
   size_t padded;           // values of a row
+  size_t key_block;        // elements of a block of all heads, or 0: not to fetch the next
   size_t count = 0;        // tiles of rows that see something
   Sight sights[kAttentionRows / kRows] = {};
 
   float* Weights(size_t i) const { return rows.weights + i % 2 * kRows * kAttentionBlock; }
   ScoreTile Scores(size_t i) const {
     return {queries + sights[i].first * 2 * keys.steps * kStep, &keys,
-            DivideUp(sights[i].positions.end, kGroup), Weights(i)};
+            DivideUp(sights[i].positions.end, kGroup), Weights(i), i == 0 ? key_block : 0};
   }
   ValueTile Values(size_t i) const {
     return {Weights(i),          values,        padded / kGroup,
@@ -310,7 +317,8 @@ void AttendRows(const AttentionArgs& args, size_t tile, Rows& rows, BFloat16* pa
   const size_t value_block = ValueElements(cache) * kAttentionBlock;
   alignas(64) BFloat16 last[kRows * 2 * kAttentionBlock];
   auto* const queries = reinterpret_cast<BFloat16*>(rows.q);
-  Block b = {rows, queries, {nullptr, last, pairs / kRows, DivideUp(pairs, kRows)}, paired, padded};
+  Block b = {rows, queries, {nullptr, last, pairs / kRows, DivideUp(pairs, kRows)}, paired, padded,
+             rows.count <= tile ? KeyElements(cache) * kAttentionBlock : 0};
   for (size_t r = 0; r < rows.count; ++r) {
     SplitQuery(Query(args, rows, r), cache.key_size, b.keys.steps,
                queries + r * 2 * b.keys.steps * kStep);
@@ -342,7 +350,7 @@ void AttendRows(const AttentionArgs& args, size_t tile, Rows& rows, BFloat16* pa
     Products products;
     if (b.count > 0) products.Add(b.Scores(0));
     products.Until(products.steps);
-    if (!alone) PairValues(values, cache.value_size, all, value_block, paired);
+    if (!alone) PairValues(values, cache.value_size, all, rows.count <= tile ? value_block : 0, paired);
     for (size_t i = 0; i < b.count; ++i) {
       const size_t first = b.sights[i].first;
       products = Products{};
@@ -351,7 +359,7 @@ void AttendRows(const AttentionArgs& args, size_t tile, Rows& rows, BFloat16* pa
       Weigh<SplitWeights>(args, block, {}, rows, first, b.Weights(i), products);
       products.Until(products.steps);
       for (size_t r = first; alone && r < rows.count && r < first + tile; ++r) {
-        PairValues(values, cache.value_size, InBlock(rows.sees[r], block), value_block, paired);
+        PairValues(values, cache.value_size, InBlock(rows.sees[r], block), 0, paired);
         ValueTile row = b.Values(i);
         row.weights += (r - first) * kAttentionBlock;
         row.sums += (r - first) * padded;

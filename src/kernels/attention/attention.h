@@ -115,11 +115,8 @@ constexpr size_t AttentionItems(const AttentionArgs& args) {
 // Values of a head as they are summed up: in whole vectors.
 constexpr size_t PaddedValueSize(const KvCache& cache) { return (cache.value_size + 15) / 16 * 16; }
 
-// Queries, scores and sums of an item's rows; a block's values; and what puts them on a line.
 constexpr size_t AttentionScratch(const KvCache& cache) {
-  return kAttentionRows * ((cache.key_size + 31) / 32 * 32 + kAttentionBlock +
-                           PaddedValueSize(cache)) +
-         kAttentionBlock / 2 * PaddedValueSize(cache) + 16;
+  return kAttentionRows * (cache.key_size + kAttentionBlock + PaddedValueSize(cache));
 }
 
 // A row that sees nothing, or scores of minus infinity alone, is 0.

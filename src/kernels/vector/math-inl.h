@@ -6,10 +6,9 @@
 
 namespace rushlight::kernels::RUSHLIGHT_ISA {
 
-// Where it says nothing else, compilers order what is independent as they like.
-#ifndef RUSHLIGHT_KEEP_ORDER
-#define RUSHLIGHT_KEEP_ORDER(x) static_cast<void>(0)
-#endif
+// Compilers order what is independent as they like, unless an instruction set says otherwise.
+template <class V>
+RUSHLIGHT_INLINE void KeepOrder(V&) {}
 
 // Added and taken away, it rounds to an integer, which meanwhile lies in the low bits.
 inline constexpr float kRound = 12582912.0f;  // 1.5 * 2^23
@@ -45,7 +44,7 @@ RUSHLIGHT_INLINE void ExpAll(F32x16 (&x)[kCount]) {
   for (int i = 0; i < kCount; ++i) { \
     step;                            \
   }
-#define RUSHLIGHT_STEP(y, step) RUSHLIGHT_ALL(y[i] = step; RUSHLIGHT_KEEP_ORDER(y[i]))
+#define RUSHLIGHT_STEP(y, step) RUSHLIGHT_ALL(y[i] = step; KeepOrder(y[i]))
   // Below, it rounds to 0.  It is not computed, as numbers that vanish take x86 over 100 cycles.
   const F32x16 lowest = Set(-104.0f);
   F32x16 argument[kCount], n[kCount], q[kCount];

@@ -13,33 +13,20 @@
 // A row takes only positions that it sees, whatever its neighbours do.  Keys and values are fetched
 // a block ahead: decode waits for memory.
 
+#include "src/kernels/attention/rows-inl.h"
 #include "src/kernels/vector/line-inl.h"
-#include "src/kernels/vector/math-inl.h"
 
 namespace rushlight::kernels::RUSHLIGHT_ISA {
 namespace {
 
-constexpr int kBlockVectors = kAttentionBlock / 16;
+// Rows of a tile: as many as registers hold, and dividing an item.
+constexpr int kItemRows = kTileRows > 12 ? 12 : kTileRows;
+static_assert(kAttentionRows % kItemRows == 0);
 // Vectors of a tile of so many rows: a product's tile, or a wider one where rows are few, so that
 // there are sums enough to wait for.
 template <int kRows>
-constexpr int kWide = kRows > kTileRows / 2 ? kTileVectors : 2 * kTileVectors;
+constexpr int kWide = kRows > kItemRows / 2 ? kTileVectors : 2 * kTileVectors;
 static_assert(kBlockVectors % (2 * kTileVectors) == 0);
-
-struct Range {  // of positions
-  size_t begin, end;
-};
-
-// What the rows of an item have, beside the arguments.
-struct Rows {
-  float* q;        // [kAttentionRows, key_size]
-  float* weights;  // [kAttentionRows, kAttentionBlock]: scores, then weights
-  float* sums;     // [kAttentionRows, padded value_size]
-  size_t count;
-  float maximum[kAttentionRows];
-  float total[kAttentionRows];  // of the weights
-  Range sees[kAttentionRows];
-};
 
 // scores[row][i] = sum of q[row][dim] * keys[dim][i]; `ahead` elements on are fetched.
 template <int kRows, class T>
@@ -67,55 +54,6 @@ void ScoreTile(const float* q, size_t size, const T* keys, size_t ahead, float* 
       }
     }
   }
-}
-
-// Of a block's positions, or null.
-struct Scales {
-  const float* keys;
-  const float* values;
-};
-
-// Scores of a row become weights; its maximum and total take them in.  `sees` counts from the
-// block's first position; mask is the block's, or null.
-void Weigh(const AttentionArgs& args, Range sees, const float* mask, Scales scales, float* scores,
-           float* maximum, float* total, float* sums) {
-  const F32x16 nothing = Set(-__builtin_inff());
-  const auto begin = static_cast<float>(sees.begin), end = static_cast<float>(sees.end);
-  const bool whole = sees.begin == 0 && sees.end == kAttentionBlock;
-  F32x16 place = Load(kPlaces);
-  F32x16 x[kBlockVectors];
-  for (size_t v = 0; v < kBlockVectors; ++v) {
-    x[v] = Load(scores + 16 * v) * Set(args.scale);
-    if (scales.keys != nullptr) x[v] = x[v] * Load(scales.keys + 16 * v);
-    if (args.soft_cap != 0) x[v] = Set(args.soft_cap) * Tanh(x[v] / Set(args.soft_cap));
-    if (mask != nullptr && 16 * v < sees.end) {
-      const size_t left = sees.end - 16 * v;
-      x[v] = x[v] + LoadFirst(mask + 16 * v, left < 16 ? left : 16);
-    }
-    if (whole) continue;
-    x[v] = SelectLess(place, Set(begin), nothing, SelectLess(place, Set(end), x[v], nothing));
-    place = place + Set(16.0f);
-  }
-  const float highest = MaxLane(Max(Max(x[0], x[1]), Max(x[2], x[3])));
-  const float before = *maximum;
-  *maximum = before > highest ? before : highest;
-  const float base = *maximum == -__builtin_inff() ? 0.0f : *maximum;  // no infinity less itself
-  for (int v = 0; v < kBlockVectors; ++v) {
-    x[v] = Exp(x[v] - Set(base));
-    const F32x16 weight = scales.values == nullptr ? x[v] : x[v] * Load(scales.values + 16 * v);
-    Store(scores + 16 * v, weight);
-  }
-  const float added = Sum((x[0] + x[1]) + (x[2] + x[3]));
-  if (before == *maximum) {
-    *total += added;
-    return;
-  }
-  float shrink[16];
-  const F32x16 factor = Exp(Set(before - base));
-  Store(shrink, factor);
-  *total = *total * shrink[0] + added;
-  const size_t padded = PaddedValueSize(args.cache);
-  for (size_t d = 0; d < padded; d += 16) Store(sums + d, Load(sums + d) * factor);
 }
 
 template <class T>
@@ -222,40 +160,23 @@ void AddRows(const Rows& rows, const Range* sees, const T* values, size_t size, 
   if constexpr (kRows > 1) AddRows<kFewer<kRows>>(rows, sees, values, size, ahead, padded, row);
 }
 
-// An item: rows first ... first + rows.count of a key-value head.
 template <class T>
-void AttendRows(const AttentionArgs& args, size_t head, size_t first, Rows& rows) {
+void AttendRows(const AttentionArgs& args, Rows& rows) {
   const KvCache& cache = args.cache;
-  const size_t group = args.heads / cache.kv_heads, padded = PaddedValueSize(cache);
+  const size_t padded = PaddedValueSize(cache);
   // Bytes of a block, of all heads.
   const size_t key_block = KeyBytes(cache) * kAttentionBlock;
   const size_t value_block = ValueBytes(cache) * kAttentionBlock;
   const uint8_t* const first_keys =
-      static_cast<const uint8_t*>(cache.keys) + head * (key_block / cache.kv_heads);
+      static_cast<const uint8_t*>(cache.keys) + rows.head * (key_block / cache.kv_heads);
   const uint8_t* const first_values =
-      static_cast<const uint8_t*>(cache.values) + head * (value_block / cache.kv_heads);
-  Range all = {args.length, 0};  // what any row sees
+      static_cast<const uint8_t*>(cache.values) + rows.head * (value_block / cache.kv_heads);
   for (size_t r = 0; r < rows.count; ++r) {
-    const size_t row = (first + r) / group, query_head = head * group + (first + r) % group;
-    std::memcpy(rows.q + r * cache.key_size,
-                args.q + row * args.q_stride + query_head * cache.key_size,
-                cache.key_size * sizeof(float));
-    for (size_t d = 0; d < padded; d += 16) Store(rows.sums + r * padded + d, Set(0.0f));
-    rows.maximum[r] = args.sinks != nullptr ? args.sinks[query_head] : -__builtin_inff();
-    rows.total[r] = rows.maximum[r] == -__builtin_inff() ? 0.0f : 1.0f;
-    Range& sees = rows.sees[r];
-    sees = {0, args.length};
-    const size_t position = args.first_position + row;
-    if (args.causal && position < args.length) sees.end = position + 1;
-    if (args.window != 0 && position >= args.window) sees.begin = position + 1 - args.window;
-    if (sees.begin < all.begin) all.begin = sees.begin;
-    if (sees.end > all.end) all.end = sees.end;
+    std::memcpy(rows.q + r * cache.key_size, Query(args, rows, r), cache.key_size * sizeof(float));
   }
-
   Range sees[kAttentionRows];
-  for (size_t block = all.begin / kAttentionBlock * kAttentionBlock; block < all.end;
+  for (size_t block = rows.all.begin / kAttentionBlock * kAttentionBlock; block < rows.all.end;
        block += kAttentionBlock) {
-    const size_t count = all.end - block < kAttentionBlock ? all.end - block : kAttentionBlock;
     const uint8_t* keys = first_keys + block / kAttentionBlock * key_block;
     const uint8_t* values = first_values + block / kAttentionBlock * value_block;
     Scales scales = {};
@@ -264,40 +185,14 @@ void AttendRows(const AttentionArgs& args, size_t head, size_t first, Rows& rows
       keys += kAttentionBlock * sizeof(float);
       values += kAttentionBlock * sizeof(float);
     }
-    ScoreRows<kTileRows>(rows, reinterpret_cast<const T*>(keys), cache.key_size,
+    for (size_t r = 0; r < rows.count; ++r) sees[r] = InBlock(rows.sees[r], block);
+    ScoreRows<kItemRows>(rows, reinterpret_cast<const T*>(keys), cache.key_size,
                          key_block / sizeof(T), 0);
-    for (size_t r = 0; r < rows.count; ++r) {
-      const Range& own = rows.sees[r];
-      sees[r].begin = own.begin > block ? own.begin - block : 0;
-      sees[r].end = own.end < block ? 0 : own.end - block < count ? own.end - block : count;
-      if (sees[r].begin >= sees[r].end) {
-        sees[r] = {0, 0};
-        continue;
-      }
-      const float* mask = args.mask == nullptr
-                              ? nullptr
-                              : args.mask + (first + r) / group * args.mask_stride + block;
-      Weigh(args, sees[r], mask, scales, rows.weights + r * kAttentionBlock, &rows.maximum[r],
-            &rows.total[r], rows.sums + r * padded);
-    }
-    AddRows<kTileRows>(rows, sees, reinterpret_cast<const T*>(values), cache.value_size,
+    for (size_t r = 0; r < rows.count; r += kWeighed) Weigh(args, block, scales, rows, r);
+    AddRows<kItemRows>(rows, sees, reinterpret_cast<const T*>(values), cache.value_size,
                        value_block / sizeof(T), padded, 0);
   }
-
-  for (size_t r = 0; r < rows.count; ++r) {
-    const size_t row = (first + r) / group, query_head = head * group + (first + r) % group;
-    float* out = args.out + row * args.out_stride + query_head * cache.value_size;
-    const F32x16 part = Set(rows.total[r] == 0 ? 0.0f : 1.0f / rows.total[r]);
-    for (size_t d = 0; d < cache.value_size; d += 16) {
-      const size_t left = cache.value_size - d;
-      const F32x16 x = Load(rows.sums + r * padded + d) * part;
-      if (left >= 16) {
-        Store(out + d, x);
-      } else {
-        StoreFirst(out + d, x, left);
-      }
-    }
-  }
+  End(args, rows);
 }
 
 }  // namespace
@@ -308,23 +203,20 @@ void Attend(const AttentionArgs& args) {
   rows.q = args.scratch;
   rows.weights = rows.q + cache.key_size * kAttentionRows;
   rows.sums = rows.weights + kAttentionRows * kAttentionBlock;
-  const size_t count = args.m * (args.heads / cache.kv_heads);
-  const size_t tiles = (count + kAttentionRows - 1) / kAttentionRows;
   for (size_t item = args.begin; item < args.end; ++item) {
-    const size_t head = item / tiles, first = item % tiles * kAttentionRows;
-    rows.count = count - first < kAttentionRows ? count - first : kAttentionRows;
+    Begin(args, item, rows);
     switch (cache.type) {
       case DType::kBFloat16:
-        AttendRows<BFloat16>(args, head, first, rows);
+        AttendRows<BFloat16>(args, rows);
         break;
       case DType::kFloat16:
-        AttendRows<Float16>(args, head, first, rows);
+        AttendRows<Float16>(args, rows);
         break;
       case DType::kInt8:
-        AttendRows<int8_t>(args, head, first, rows);
+        AttendRows<int8_t>(args, rows);
         break;
       default:
-        AttendRows<float>(args, head, first, rows);
+        AttendRows<float>(args, rows);
     }
   }
 }

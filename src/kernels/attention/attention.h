@@ -104,7 +104,7 @@ struct AttentionArgs {
   float* scratch;  // AttentionScratch(cache) floats, for this call alone
 };
 
-inline constexpr size_t kAttentionRows = 42;  // query rows, of all heads that share keys, at once
+inline constexpr size_t kAttentionRows = 48;  // query rows, of all heads that share keys, at once
 
 // The pieces that threads can take: a key-value head for some of the rows.
 constexpr size_t AttentionItems(const AttentionArgs& args) {

@@ -185,6 +185,22 @@ inline __m128i _mm512_cvtepi32_epi8(__m512i a) {
 }
 inline __m512 _mm512_cvtph_ps(__m256i a) { return emulated::Convert<__m512, float, Float16>(a); }
 
+// Quarters of a, two of them, then of b; so of each quarter its lanes.
+inline __m512 _mm512_shuffle_f32x4(__m512 a, __m512 b, int order) {
+  __m512 r;
+  for (size_t i = 0; i < 16; ++i) {
+    r.v[i] = (i < 8 ? a : b).v[static_cast<size_t>(order >> i / 4 * 2 & 3) * 4 + i % 4];
+  }
+  return r;
+}
+inline __m512 _mm512_shuffle_ps(__m512 a, __m512 b, int order) {
+  __m512 r;
+  for (size_t i = 0; i < 16; ++i) {
+    r.v[i] = (i % 4 < 2 ? a : b).v[i / 4 * 4 + static_cast<size_t>(order >> i % 4 * 2 & 3)];
+  }
+  return r;
+}
+
 // Floats.  The second operand wins where one is NaN or both are zero.
 inline __m512 _mm512_add_ps(__m512 a, __m512 b) {
   return emulated::Map<float>(a, b, [](float x, float y) { return x + y; });
@@ -207,6 +223,11 @@ inline __m512 _mm512_min_ps(__m512 a, __m512 b) {
 inline __m512 _mm512_fmadd_ps(__m512 a, __m512 b, __m512 c) {
   for (size_t i = 0; i < 16; ++i) c.v[i] = std::fma(a.v[i], b.v[i], c.v[i]);
   return c;
+}
+inline __m512 _mm512_scalef_ps(__m512 a, __m512 b) {
+  return emulated::Map<float>(a, b, [](float x, float y) {
+    return std::isnan(y) ? y : std::scalbn(x, static_cast<int>(std::floor(y)));
+  });
 }
 inline __mmask16 _mm512_cmp_ps_mask(__m512 a, __m512 b, int predicate) {
   emulated::Require(predicate == _CMP_LT_OQ);

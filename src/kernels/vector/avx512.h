@@ -93,6 +93,8 @@ RUSHLIGHT_INLINE F32x16 CopySign(F32x16 a, F32x16 b) {
 RUSHLIGHT_INLINE F32x16 ShiftBitsLeft23(F32x16 a) {
   return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_castps_si512(a.v), 23))};
 }
+RUSHLIGHT_INLINE void KeepOrder([[maybe_unused]] F32x16& x) { RUSHLIGHT_IN_PLACE(x.v); }
+RUSHLIGHT_INLINE F32x16 TimesPowerOfTwo(F32x16 p, F32x16 n) { return {_mm512_scalef_ps(p.v, n.v)}; }
 
 RUSHLIGHT_INLINE float Sum(F32x16 a) {
   const __m256 x = _mm256_add_ps(_mm512_castps512_ps256(a.v), _mm512_extractf32x8_ps(a.v, 1));
@@ -106,6 +108,33 @@ RUSHLIGHT_INLINE float MaxLane(F32x16 a) {
   const __m128 z = _mm_max_ps(y, _mm_movehl_ps(y, y));
   return _mm_cvtss_f32(_mm_max_ss(z, _mm_movehdup_ps(z)));
 }
+// Of each of sixteen: halves, quarters and so on of several are put side by side, and taken
+// together as Sum and MaxLane take them.
+#define RUSHLIGHT_SIXTEEN(take)                                                    \
+  __m512 half[8], quarter[4], eighth[2];                                           \
+  RUSHLIGHT_UNROLL                                                                 \
+  for (int i = 0; i < 8; ++i) { /* of rows r and r + 4 */                          \
+    const int r = i / 4 * 8 + i % 4;                                               \
+    half[i] = take(_mm512_shuffle_f32x4(a[r].v, a[r + 4].v, 0x44),                 \
+                   _mm512_shuffle_f32x4(a[r].v, a[r + 4].v, 0xee));                \
+  }                                                                                \
+  RUSHLIGHT_UNROLL                                                                 \
+  for (int i = 0; i < 4; ++i) { /* of rows i, i + 4, i + 8, i + 12 */              \
+    quarter[i] = take(_mm512_shuffle_f32x4(half[i], half[i + 4], 0x88),            \
+                      _mm512_shuffle_f32x4(half[i], half[i + 4], 0xdd));           \
+  }                                                                                \
+  RUSHLIGHT_UNROLL                                                                 \
+  for (int i = 0; i < 2; ++i) {                                                    \
+    eighth[i] = take(_mm512_shuffle_ps(quarter[2 * i], quarter[2 * i + 1], 0x44),  \
+                     _mm512_shuffle_ps(quarter[2 * i], quarter[2 * i + 1], 0xee)); \
+  }                                                                                \
+  return {                                                                         \
+    take(_mm512_shuffle_ps(eighth[0], eighth[1], 0x88),                            \
+         _mm512_shuffle_ps(eighth[0], eighth[1], 0xdd))                            \
+  }
+RUSHLIGHT_INLINE F32x16 Sums(const F32x16 (&a)[16]) { RUSHLIGHT_SIXTEEN(_mm512_add_ps); }
+RUSHLIGHT_INLINE F32x16 MaxLanes(const F32x16 (&a)[16]) { RUSHLIGHT_SIXTEEN(_mm512_max_ps); }
+#undef RUSHLIGHT_SIXTEEN
 
 }  // namespace rushlight::kernels::avx512
 RUSHLIGHT_TARGET_END

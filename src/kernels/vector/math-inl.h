@@ -6,6 +6,10 @@
 
 namespace rushlight::kernels::RUSHLIGHT_ISA {
 
+// Compilers order what is independent as they like, unless an instruction set says otherwise.
+template <class V>
+RUSHLIGHT_INLINE void KeepOrder(V&) {}
+
 // Added and taken away, it rounds to an integer, which meanwhile lies in the low bits.
 inline constexpr float kRound = 12582912.0f;  // 1.5 * 2^23
 
@@ -23,20 +27,49 @@ RUSHLIGHT_INLINE F32x16 Abs(F32x16 x) { return CopySign(x, Set(0.0f)); }
 // Requires: n is an integer, -126 <= n <= 127; others give any number.
 RUSHLIGHT_INLINE F32x16 PowerOfTwo(F32x16 n) { return ShiftBitsLeft23(n + Set(kRound + 127)); }
 
-// e^x within 2 units in the last place, subnormal results included; infinite above 88.72.
-RUSHLIGHT_INLINE F32x16 Exp(F32x16 x) {
-  // x = n ln 2 + r with |r| <= ln 2 / 2.  The bounds let NaN pass.
-  x = Max(Set(-105.0f), Min(Set(89.0f), x));
-  const F32x16 n = MulAdd(x, Set(1.44269504f), Set(kRound)) - Set(kRound);
-  F32x16 r = MulAdd(n, Set(-0.693147182f), x);  // ln 2 in two parts
-  r = MulAdd(n, Set(1.90465421e-9f), r);
-  // e^r = 1 + r + r^2 q(r)
-  const F32x16 q =
-      Polynomial(r, Set(0.00139517197f), 0.00836959854f, 0.0416661873f, 0.166665122f, 0.5f);
-  const F32x16 p = MulAdd(r * r, q, r) + Set(1.0f);
-  // 2^n in two factors, each of them a normal number.
-  const F32x16 half = MulAdd(n, Set(0.5f), Set(kRound)) - Set(kRound);
+// p * 2^n.  Requires: n is an integer, -252 <= n <= 254; p is 0.5 or more, but less than 2.  For
+// instruction sets that have no function of that name: two factors, each of them a normal number.
+template <class V>
+RUSHLIGHT_INLINE V TimesPowerOfTwo(V p, V n) {
+  const V half = MulAdd(n, Set(0.5f), Set(kRound)) - Set(kRound);
   return p * PowerOfTwo(half) * PowerOfTwo(n - half);
+}
+
+// x = e^x within 2 units in the last place, subnormal results included; infinite above 88.72.  Of
+// several step by step: one alone is a chain of which a CPU cannot hold many.
+template <int kCount>
+RUSHLIGHT_INLINE void ExpAll(F32x16 (&x)[kCount]) {
+#define RUSHLIGHT_ALL(step)          \
+  RUSHLIGHT_UNROLL                   \
+  for (int i = 0; i < kCount; ++i) { \
+    step;                            \
+  }
+#define RUSHLIGHT_STEP(y, step) RUSHLIGHT_ALL(y[i] = step; KeepOrder(y[i]))
+  // Below, it rounds to 0.  It is not computed, as numbers that vanish take x86 over 100 cycles.
+  const F32x16 lowest = Set(-104.0f);
+  F32x16 argument[kCount], n[kCount], q[kCount];
+  // x = n ln 2 + r with |r| <= ln 2 / 2.  The bounds let NaN pass.
+  RUSHLIGHT_ALL(argument[i] = x[i])
+  RUSHLIGHT_STEP(x, SelectLess(argument[i], lowest, Set(0.0f), Min(Set(89.0f), x[i])))
+  RUSHLIGHT_STEP(n, MulAdd(x[i], Set(1.44269504f), Set(kRound)))
+  RUSHLIGHT_STEP(n, n[i] - Set(kRound))
+  RUSHLIGHT_STEP(x, MulAdd(n[i], Set(-0.693147182f), x[i]))  // ln 2 in two parts
+  RUSHLIGHT_STEP(x, MulAdd(n[i], Set(1.90465421e-9f), x[i]))
+  // e^r = 1 + r + r^2 q(r)
+  RUSHLIGHT_STEP(q, MulAdd(Set(0.00139517197f), x[i], Set(0.00836959854f)))
+  RUSHLIGHT_STEP(q, MulAdd(q[i], x[i], Set(0.0416661873f)))
+  RUSHLIGHT_STEP(q, MulAdd(q[i], x[i], Set(0.166665122f)))
+  RUSHLIGHT_STEP(q, MulAdd(q[i], x[i], Set(0.5f)))
+  RUSHLIGHT_STEP(q, MulAdd(x[i] * x[i], q[i], x[i]))
+  RUSHLIGHT_STEP(q, q[i] + Set(1.0f))
+  RUSHLIGHT_STEP(x, SelectLess(argument[i], lowest, Set(0.0f), TimesPowerOfTwo(q[i], n[i])))
+#undef RUSHLIGHT_STEP
+#undef RUSHLIGHT_ALL
+}
+RUSHLIGHT_INLINE F32x16 Exp(F32x16 x) {
+  F32x16 one[1] = {x};
+  ExpAll(one);
+  return one[0];
 }
 
 // Within 3 units in the last place.

@@ -139,5 +139,15 @@ RUSHLIGHT_INLINE float MaxLane(F32x16 a) {
   }
   return lane[0];
 }
+RUSHLIGHT_INLINE F32x16 Sums(const F32x16 (&a)[16]) {
+  float sum[16];
+  for (int i = 0; i < 16; ++i) sum[i] = Sum(a[i]);
+  return Load(sum);
+}
+RUSHLIGHT_INLINE F32x16 MaxLanes(const F32x16 (&a)[16]) {
+  float lane[16];
+  for (int i = 0; i < 16; ++i) lane[i] = MaxLane(a[i]);
+  return Load(lane);
+}
 
 }  // namespace rushlight::kernels::neon

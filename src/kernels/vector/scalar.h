@@ -124,5 +124,16 @@ inline float MaxLane(F32x16 a) {
   }
   return a.lane[0];
 }
+// Of each of sixteen.
+inline F32x16 Sums(const F32x16 (&a)[16]) {
+  float sum[16];
+  for (int i = 0; i < 16; ++i) sum[i] = Sum(a[i]);
+  return Load(sum);
+}
+inline F32x16 MaxLanes(const F32x16 (&a)[16]) {
+  float lane[16];
+  for (int i = 0; i < 16; ++i) lane[i] = MaxLane(a[i]);
+  return Load(lane);
+}
 
 }  // namespace rushlight::kernels::scalar

@@ -59,6 +59,9 @@ def _export(arguments) -> int:
     from rushlight.weights_report import report
 
     quantization = _quantization(arguments)
+    folder = Path(arguments.output).absolute().parent
+    if not folder.is_dir():
+        raise FileNotFoundError(f"there is no folder {folder} to write {arguments.output} to")
     progress(f"reading {arguments.model}")
     model, assets = load_text_model(arguments.model, dtype=arguments.dtype)
     program = compile_text_generation(

@@ -146,19 +146,22 @@ void AddBench(CLI::App& app, int* status) {
   CLI::App* command = app.add_subcommand("bench", "Measures how fast a language model is");
   command->add_option("program", options->path, "A program file (.pte)")->required();
   command->add_option("--prompt-tokens", options->prompt_tokens, "Of the prompt; 0: none")
+      ->check(Numbers(0))
       ->capture_default_str();
   command->add_option("--decode-tokens", options->decode_tokens, "Decoded one by one; 0: none")
+      ->check(Numbers(0))
       ->capture_default_str();
   command->add_option("--context", options->context, "Tokens before those that are decoded")
+      ->check(Numbers(0))
       ->capture_default_str();
   command->add_option("--batch", options->batch, "Conversations that are decoded at once")
-      ->check(CLI::PositiveNumber)
+      ->check(Numbers(1))
       ->capture_default_str();
   command->add_option("--repeat", options->repeat, "Runs; the fastest counts")
-      ->check(CLI::PositiveNumber)
+      ->check(Numbers(1))
       ->capture_default_str();
   command->add_option("--data", options->data_files, "External weights (.ptd)");
-  command->add_option("--threads", options->threads, kThreadsHelp);
+  command->add_option("--threads", options->threads, kThreadsHelp)->check(Numbers(0));
   command->add_flag("--json", options->json, "Prints JSON");
   command->callback([options, status] { *status = RunBench(*options); });
 }

@@ -133,11 +133,12 @@ void AddChat(CLI::App& app, int* status) {
                    "Answers this and ends; may be given several times")
       ->take_all();
   command->add_option("-s,--system", options->system, "What the model is told first");
-  command->add_option("-n,--max-new-tokens", options->max_new_tokens, "Longest answer");
+  command->add_option("-n,--max-new-tokens", options->max_new_tokens, "Longest answer")
+      ->check(Numbers(0));
   command->add_option("--tokenizer", options->tokenizer,
                       "tokenizer.json, where the program carries none");
   command->add_option("--data", options->data_files, "External weights (.ptd)");
-  command->add_option("--threads", options->threads, kThreadsHelp);
+  command->add_option("--threads", options->threads, kThreadsHelp)->check(Numbers(0));
   command->add_flag("--stats", options->stats, "Prints tokens a second");
   command->callback([options, status] { *status = RunChat(*options); });
 }

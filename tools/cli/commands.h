@@ -18,6 +18,9 @@ void AddRun(CLI::App& app, int* status);
 inline constexpr const char* kThreadsHelp =
     "Threads that a call may use; 0: one for each CPU that it may run on";
 
+// What an option takes that counts things: `least` or more.  (The library reads -1 as the largest.)
+inline CLI::Range Numbers(size_t least) { return CLI::Range(least, size_t{1} << 31); }
+
 // Prints an error's sentence; returns the exit status 1.
 int Fail(const std::string& what, const Error& error, const Program* program = nullptr);
 

@@ -156,7 +156,7 @@ void AddInspect(CLI::App& app, int* status) {
       app.add_subcommand("inspect", "What is in a program, and the memory it needs");
   command->add_option("program", options->path, "A program file (.pte)")->required();
   command->add_option("--data", options->data_files, "External weights (.ptd)");
-  command->add_option("--threads", options->threads, kThreadsHelp);
+  command->add_option("--threads", options->threads, kThreadsHelp)->check(Numbers(0));
   command
       ->add_option("--shapes", options->shapes,
                    "Share of the dynamic shapes' bounds that a call uses, 0 to 1")

@@ -152,7 +152,7 @@ void AddRun(CLI::App& app, int* status) {
   command->add_option("-o,--output", options->output,
                       "Writes outputs to NAME.npy, or NAME.<i>.npy");
   command->add_option("--data", options->data_files, "External weights (.ptd)");
-  command->add_option("--threads", options->threads, kThreadsHelp);
+  command->add_option("--threads", options->threads, kThreadsHelp)->check(Numbers(0));
   command->add_option("--repeat", options->repeat, "Runs this often")
       ->check(CLI::Range(1, 1000000));
   command->add_flag("--read", options->read, "Reads the file instead of mapping it");

@@ -69,6 +69,19 @@ def test_any_alignment(tmp_path):
     assert torch.equal(Checkpoint(tmp_path).tensor("a"), torch.arange(4))
 
 
+def test_what_is_no_model_is_not_taken_for_a_name(tmp_path):
+    text = tmp_path / "README.md"
+    text.write_text("# A model")
+    for path, what in (
+        (tmp_path / "nowhere", "there is no"),
+        (tmp_path / "nowhere.gguf", "there is no"),
+        (tmp_path, "no config.json"),
+        (text, "does not end in .gguf"),
+    ):
+        with pytest.raises((ValueError, OSError), match=what):
+            load_text_model(path)
+
+
 def test_wrong_folders(tmp_path):
     tiny().save_pretrained(tmp_path, max_shard_size="20KB")
     index = tmp_path / "model.safetensors.index.json"

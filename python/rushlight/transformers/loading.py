@@ -19,6 +19,7 @@ def load_text_model(path, dtype: str = "float32") -> tuple[torch.nn.Module, Text
     Raises OSError or ValueError where there is no such model.
     """
     path = Path(path)
+    _check_path(path)
     torch_dtype = getattr(torch, dtype)
     if path.suffix == ".gguf":
         from rushlight.transformers.gguf_model import load_gguf
@@ -32,6 +33,17 @@ def load_text_model(path, dtype: str = "float32") -> tuple[torch.nn.Module, Text
 
     model = AutoModelForCausalLM.from_pretrained(str(path), dtype=torch_dtype)
     return model.to(torch_dtype).eval(), read_assets(path)  # torchao's weights keep their own otherwise
+
+
+def _check_path(path: Path) -> None:
+    """Says what is wrong with a path, which Transformers would take for a model's name."""
+    wanted = "expected the folder of a Transformers model, or a GGUF file"
+    if path.is_dir() and not (path / "config.json").exists():
+        raise FileNotFoundError(f"there is no config.json in {path}: {wanted}")
+    if path.exists() and not path.is_dir() and path.suffix != ".gguf":
+        raise ValueError(f"{path} does not end in .gguf: {wanted}")
+    if not path.exists() and (path.is_absolute() or len(path.parts) > 2 or path.suffix == ".gguf"):
+        raise FileNotFoundError(f"there is no {path}: {wanted}")
 
 
 def _is_torchao(folder: Path) -> bool:

@@ -98,6 +98,28 @@ def dry_run(model: nn.Module, cache, batch_size: int, device) -> None:
         model(**arguments)
 
 
+def looks_ahead(model: nn.Module, device) -> bool:
+    """Whether a token's output depends on those behind it, as in encoders whose configuration says that they are
+    no decoders.  (Transformers 4 says so of all models, so that it is tried.)"""
+    if getattr(model.config.get_text_config(), "is_decoder", None) is not False:
+        return False
+    training = model.training
+    model.eval()
+    with torch.no_grad():
+        outputs = model(input_ids=torch.tensor([[0, 0, 0], [0, 0, 1]], device=device), use_cache=False)
+    model.train(training)
+    one, other = (outputs.logits if hasattr(outputs, "logits") else outputs.last_hidden_state)[:, 0].float()
+    return not torch.allclose(one, other, rtol=1e-3, atol=1e-3 * float(one.abs().max()))
+
+
+def first_position(model: nn.Module) -> int:
+    """The number that a model gives to its first token.  RoBERTa's count from behind the one of padding."""
+    for name, module in model.named_modules():
+        if name.endswith(".position_embeddings") and getattr(module, "padding_idx", None) is not None:
+            return module.padding_idx + 1
+    return 0
+
+
 def takes_cache_position(model: nn.Module) -> bool:
     """Transformers 4 passes positions to the model; 5 counts them in the cache."""
     return "cache_position" in inspect.signature(model.forward).parameters

@@ -12,6 +12,8 @@ from torch import nn
 from rushlight.transformers.state import (
     dry_run,
     find_state,
+    first_position,
+    looks_ahead,
     make_cache,
     private_copy,
     takes_cache_position,
@@ -29,10 +31,17 @@ class StaticCacheModule(nn.Module):
         super().__init__()
         self.model = private_copy(model)
         use_own_attention(self.model)
+        device = model.device if device is None else device
+        if looks_ahead(self.model, device):
+            raise ValueError(
+                f"{type(model).__name__} looks at what comes behind a token, so that it cannot generate text; "
+                "if it is meant as a decoder, set is_decoder=True in its configuration"
+            )
         self.static_cache = make_cache(self.model.config.get_text_config(), max_cache_len)
-        dry_run(self.model, self.static_cache, batch_size, model.device if device is None else device)
+        dry_run(self.model, self.static_cache, batch_size, device)
         self._takes_cache_position = takes_cache_position(self.model)
         self._takes_position_ids = "position_ids" in inspect.signature(self.model.forward).parameters
+        self._first_position = first_position(self.model)
         self._state = []
         for state, tensor in find_state(self.static_cache):
             self.register_buffer(state.buffer, torch.zeros_like(tensor), persistent=False)
@@ -41,6 +50,10 @@ class StaticCacheModule(nn.Module):
             if isinstance(flags, dict):  # several tokens then go the same way as one
                 for key in flags:
                     flags[key] = True
+        if all(s.is_counter for s in self._state):
+            raise ValueError(
+                f"{type(model).__name__} keeps nothing in a cache, so that it cannot take a text in parts"
+            )
         self._bind()
 
     def _bind(self) -> None:
@@ -67,7 +80,8 @@ class StaticCacheModule(nn.Module):
         if self._takes_cache_position:
             arguments["cache_position"] = cache_position
         if self._takes_position_ids:  # what a model would else count itself, some of them in a slice of data
-            arguments["position_ids"] = cache_position.unsqueeze(0)
+            first = self._first_position
+            arguments["position_ids"] = (cache_position + first if first else cache_position).unsqueeze(0)
         return self.model(attention_mask=None, past_key_values=self.static_cache, use_cache=True, **arguments)
 
 

@@ -36,6 +36,8 @@ MODELS = {
     "SmolLM3": {"no_rope_layers": [1, 0]},
     "Granite": {"attention_multiplier": 0.3, "logits_scaling": 2.0},
     "Olmo2": {},
+    "Bert": {"is_decoder": True},
+    "Roberta": {"is_decoder": True},  # counts positions from 1
 }
 CACHE = 24
 PROMPT = [5, 17, 33, 2, 41, 9]
@@ -46,7 +48,7 @@ def make(name: str):
     options = MODELS[name] if name == "GPT2" else {**SMALL, **MODELS[name]}
     class_name = {"Gemma3": "Gemma3Text", "GPT2": "GPT2"}.get(name, name)
     config = getattr(transformers, f"{class_name}Config")(**options)
-    head = {"GPT2": "GPT2LMHeadModel"}.get(name, f"{name}ForCausalLM")
+    head = {"GPT2": "GPT2LMHeadModel", "Bert": "BertLMHeadModel"}.get(name, f"{name}ForCausalLM")
     torch.manual_seed(0)
     model = getattr(transformers, head)(config).eval()
     model.set_attn_implementation("eager")  # the others of Transformers 4 drop Gemma 2's soft cap
@@ -196,6 +198,16 @@ def test_errors_are_those_of_transformers(bad):
     spoil(model)
     with pytest.raises(error, match=text):
         TorchExportableModuleWithStaticCache(model, **arguments)
+
+
+def test_what_is_no_decoder_is_refused():
+    for name, options, text in (("Bert", {}, "is_decoder=True"), ("OpenAIGPT", GPT2, "nothing in a cache")):
+        sizes = options or {**SMALL, "num_key_value_heads": 4}
+        config = getattr(transformers, f"{name}Config")(**sizes)
+        model = getattr(transformers, f"{name}LMHeadModel")(config).eval()
+        use_static_cache(model)
+        with pytest.raises(ValueError, match=text):
+            TorchExportableModuleWithStaticCache(model)
 
 
 # ---- Models without a cache ----

@@ -21,6 +21,7 @@ from rushlight.program import (
     ExecutorchProgramManager,
     to_edge_transform_and_lower,
 )
+from rushlight.transformers.state import first_position
 from rushlight.transformers.static_cache import StaticCacheModule
 
 # Keys of named data; stock ExecuTorch ignores them.
@@ -94,6 +95,7 @@ def compile_text_generation(
     """
     text_config = model.config.get_text_config()
     limit = getattr(text_config, "max_position_embeddings", None) or 2048
+    limit -= first_position(model)
     max_context_len = min(limit, 2048) if max_context_len is None else max_context_len
     max_seq_len = min(512, max_context_len) if max_seq_len is None else min(max_seq_len, max_context_len)
     progress("finding the model's state")

@@ -56,7 +56,8 @@ def rows_of(value) -> Form | None:
         return None
     if not isinstance(value.shape[-1], int) or value.shape[-1] == 0:
         return None
-    return Form(ROWS, math.prod(expr_of(s) for s in value.shape[:-1]), value.shape[-1])
+    rows = math.prod(expr_of(s) for s in value.shape[:-1])
+    return None if rows == 0 else Form(ROWS, rows, value.shape[-1])
 
 
 class Forms:
@@ -98,10 +99,27 @@ class Forms:
         self._drop_what_leaks()
 
     def inside(self, node: fx.Node) -> list[fx.Node]:
-        """The inputs that a node has to have in its own piece: heads, and what it works on in place."""
+        """The inputs that a node has to have in its own piece: heads, what it works on in place, and what
+        activations are fused with."""
         if node.target is ROPE:
             return [i for i in (node.args[0], source_of(node.args[0])) if i in self.form]
-        return [i for i in node.all_input_nodes if i in self.form and self.form[i].kind != ROWS]
+        inputs = [i for i in node.all_input_nodes if i in self.form]
+        if node.target in ACTIVATIONS:
+            return inputs
+        return [i for i in inputs if self.form[i].kind != ROWS or self._needs_gate(i)]
+
+    def _needs_gate(self, node: fx.Node) -> bool:
+        """Whether an activation is nothing by itself."""
+        return node.target in ACTIVATIONS and not fused_linear(node, self)
+
+    def cannot_leave(self, node: fx.Node) -> bool:
+        """Whether a node is other rows seen otherwise, which nobody outside of its piece can read.  Of heads that
+        are seen as rows there is a copy."""
+        alias = node.target in ALIASES or is_columns(node)
+        return alias and not (self.form[node].kind == ROWS and self._are_heads(node.args[0]))
+
+    def _are_heads(self, node: fx.Node) -> bool:
+        return node in self.form and self.form[node].kind == HEADS
 
     def _drop_what_leaks(self) -> None:
         """What is seen as heads exists inside of plans only, and a fused pair together or not at all."""
@@ -113,7 +131,7 @@ class Forms:
                 del self.form[n]
 
     def _whole(self, node: fx.Node) -> bool:
-        if (node.target in ALIASES or is_columns(node)) and any(u not in self.form for u in node.users):
+        if self.cannot_leave(node) and any(u not in self.form for u in node.users):
             return False
         if self.form[node].kind != ROWS and any(u not in self.form for u in node.users):
             return False
@@ -149,14 +167,15 @@ def fused_linear(node: fx.Node, forms: Forms) -> bool:
 
 
 def fused_gate(node: fx.Node, forms: Forms) -> bool:
-    """Whether an activation is multiplied by something, and nobody else reads it."""
+    """Whether an activation is multiplied by something, and nobody else reads it.  Of two activations it is the
+    first."""
     user = next(iter(node.users), None)
-    return (
-        len(node.users) == 1
-        and user.target is aten.mul.Tensor
-        and user in forms.form
-        and user.args[0] is not user.args[1]
-    )
+    if len(node.users) != 1 or user.target is not aten.mul.Tensor or user not in forms.form:
+        return False
+    first = user.args[0]
+    if first is node:
+        return user.args[1] is not node
+    return not (first in forms.form and first.target in ACTIVATIONS and fused_gate(first, forms))
 
 
 def _linear(forms: Forms, node: fx.Node) -> Form | None:
@@ -310,6 +329,11 @@ def is_columns(node: fx.Node) -> bool:
     if node.target is not aten.slice.Tensor or len(node.args) > 4:
         return False
     return node.args[1] in (-1, node.args[0].meta["val"].dim() - 1)
+
+
+def is_last(node: fx.Node) -> bool:
+    """Whether a node with a form is x[:, -1:]."""
+    return node.target is aten.slice.Tensor and not is_columns(node)
 
 
 def _slice(forms: Forms, node: fx.Node) -> Form | None:

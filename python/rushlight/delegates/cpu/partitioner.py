@@ -12,7 +12,7 @@ from torch import fx
 from torch.export import ExportedProgram
 
 from rushlight.delegates.backend import CompileSpec
-from rushlight.delegates.cpu.forms import ATTENTION, HEADS, Forms, has_groups
+from rushlight.delegates.cpu.forms import ATTENTION, HEADS, Forms, has_groups, is_last
 from rushlight.delegates.cpu.ops import CACHED_ATTENTION, QUICK_GELU, ROPE, cached_attention, quick_gelu, rope
 from rushlight.delegates.cpu.patterns import Context, fuse
 from rushlight.delegates.cpu.positions import Positions, find_positions
@@ -126,6 +126,7 @@ def _pieces(graph: fx.Graph, forms: Forms) -> list[list[fx.Node]]:
         pieces = _cut(graph, forms)
         left = [n for nodes in pieces if not _worthwhile(nodes) for n in nodes]
         left += [n for nodes in pieces for n in nodes if not has_groups(n, nodes, forms)]
+        left += [n for nodes in pieces for n in nodes if forms.cannot_leave(n) and not {*n.users} <= {*nodes}]
         if not left:
             return pieces
         forms.drop(left)
@@ -172,6 +173,8 @@ def _cut(graph: fx.Graph, forms: Forms) -> list[list[fx.Node]]:
 def _rows_of_piece(node: fx.Node, forms: Forms, rows: dict):
     own = forms.form[node].rows
     if own == 1 or own is None:
+        if is_last(node):
+            own = forms.of(node.args[0]).rows
         return next((rows[i] for i in node.all_input_nodes if i in rows), own)
     return own
 

@@ -33,6 +33,7 @@ from rushlight.delegates.cpu.forms import (
     fused_gate,
     group_size,
     is_columns,
+    is_last,
     length_of,
     scale_of,
 )
@@ -113,6 +114,7 @@ class _Planner:
         graph = self.program.graph
         self.outputs = list(graph.output_node().args[0])
         rows = [f.rows for f in self.forms.form.values() if f.rows is not None]
+        rows += [self.forms.of(n.args[0]).rows for n in self.forms.form if is_last(n)]
         self.rows = next((r for r in rows if r != 1), rows[0])
         self._inputs()
         for node in graph.nodes:
@@ -189,9 +191,7 @@ class _Planner:
     def vector(self, node: fx.Node | None) -> int:
         if node is None:
             return -1
-        return self.vector_of(
-            (self.tensor(node).data_ptr(), node.meta["val"].shape), lambda: self.tensor(node)
-        )
+        return self.vector_of(_memory(self.tensor(node)), lambda: self.tensor(node))
 
     def vector_of(self, key, make) -> int:
         if key not in self.vectors:
@@ -204,7 +204,7 @@ class _Planner:
         parameters = [tensor_of(self.program, self.constants[n]) for n in nodes]
         forms = {self.stored_form(n) for n in nodes}
         form = forms.pop() if len(forms) == 1 else "float32"
-        key = (tuple((t.data_ptr(), tuple(t.shape)) for t in parameters), form)
+        key = (tuple(map(_memory, parameters)), form)
         if key not in self.matrices:
             try:
                 packed = pack_as(form, parameters, join, self.quantization.group)
@@ -310,7 +310,7 @@ class _Planner:
         elif is_columns(node):
             whole, first = self.part[node.args[0]], node.args[2] if len(node.args) > 2 else 0
             self._alias(node, Part(whole.row, whole.column + first, self.forms.form[node].width))
-        elif target is aten.slice.Tensor:
+        elif is_last(node):
             source, out = self.part[node.args[0]], self.new(node)
             self.add([source], out, lambda w: w.last(source.place, out.place, out.width))
         elif target is ROPE:
@@ -324,8 +324,10 @@ class _Planner:
 
     def _alias(self, node: fx.Node, part: Part) -> None:
         if node in self.outputs:
-            raise NotImplementedError(f"{node} is an output and a view")
-        self.part[node] = part
+            out = self.new(node)
+            self.add([part], out, lambda w: w.scale(part.place, out.place, out.width, 1.0))
+        else:
+            self.part[node] = part
 
     def _embed(self, node: fx.Node) -> None:
         weight, ids = node.args[:2]
@@ -547,6 +549,11 @@ class _Planner:
             key = "rushlight.cpu." + hashlib.sha256(data).hexdigest()[:32]
             self.data[key] = NamedData(key, bytes(data))
             w.set_vectors(key, places)
+
+
+def _memory(t: torch.Tensor) -> tuple:
+    """Equal for tensors that are one: not for a square matrix and the same turned."""
+    return t.data_ptr(), tuple(t.shape), t.stride()
 
 
 def _stride(width: int) -> int:

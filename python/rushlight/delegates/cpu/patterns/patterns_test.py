@@ -112,11 +112,13 @@ def test_layer_norm_of_what_is_centred():
 
 
 def test_rms_norm():
-    def norm(m, x, dim=-1):
-        return m.w * (x * torch.rsqrt(x.pow(2).mean(dim, keepdim=True) + 1e-5))
+    def norm(m, x, dim=-1, alpha=1):
+        return m.w * (x * torch.rsqrt(torch.add(x.pow(2).mean(dim, keepdim=True), 1e-5, alpha=alpha)))
 
     assert targets(Model(norm, w=numbers(24)), X) == [aten.rms_norm.default]
-    assert aten.rms_norm.default not in targets(Model(lambda m, x: norm(m, x, 1), w=numbers(24)), X)
+    for wrong in (dict(dim=1), dict(alpha=1e5)):
+        found = targets(Model(lambda m, x, wrong=wrong: norm(m, x, **wrong), w=numbers(24)), X)
+        assert aten.rms_norm.default not in found
 
 
 def _heads(x, count):

@@ -51,7 +51,7 @@ def _normalised(node) -> tuple[fx.Node, float] | None:
         if not only(root, aten.rsqrt.default) or not only(root.args[0], aten.add.Tensor):
             continue
         mean, eps = root.args[0].args
-        if not only(mean, aten.mean.dim) or not isinstance(eps, (int, float)):
+        if not only(mean, aten.mean.dim) or not isinstance(eps, (int, float)) or root.args[0].kwargs:
             continue
         square, dims, *keep = mean.args
         last = x.meta["val"].dim() - 1 if isinstance(x, fx.Node) else None

@@ -122,7 +122,7 @@ void Weigh(const AttentionArgs& args, size_t block, Scales scales, Rows& rows, s
   const size_t count = rows.count - first < kWeighed ? rows.count - first : kWeighed;
   const F32x16 nothing = Set(-__builtin_inff());
   F32x16 part[kWeighed];
-  for (size_t r = count; r < kWeighed; ++r) part[r] = nothing;
+  for (size_t r = count; r < kWeighed; ++r) part[r] = nothing;  // some take all
   for (size_t r = 0; r < count; ++r) {
     const float* mask = nullptr;
     if (args.mask != nullptr) {
@@ -133,7 +133,7 @@ void Weigh(const AttentionArgs& args, size_t block, Scales scales, Rows& rows, s
                            scores + r * kAttentionBlock);
   }
   const F32x16 before = Load(rows.maximum + first);
-  const F32x16 maximum = Max(before, MaxLanes(part));
+  const F32x16 maximum = Max(before, MaxLanes(part, count));
   Store(rows.maximum + first, maximum);
   // No infinity less itself.
   const F32x16 base = SelectLess(nothing, maximum, maximum, Set(0.0f));
@@ -159,7 +159,7 @@ void Weigh(const AttentionArgs& args, size_t block, Scales scales, Rows& rows, s
     RUSHLIGHT_UNROLL
     for (int v = 0; v < kBlockVectors; ++v) Store(row + 16 * v, x[v]);
   }
-  Store(rows.total + first, Load(rows.total + first) * shrink + Sums(part));
+  Store(rows.total + first, Load(rows.total + first) * shrink + Sums(part, count));
   size_t shrunk[kWeighed], shrunk_count = 0;
   for (size_t r = 0; r < count; ++r) {
     shrunk[shrunk_count] = r;

@@ -132,8 +132,10 @@ RUSHLIGHT_INLINE float MaxLane(F32x16 a) {
     take(_mm512_shuffle_ps(eighth[0], eighth[1], 0x88),                            \
          _mm512_shuffle_ps(eighth[0], eighth[1], 0xdd))                            \
   }
-RUSHLIGHT_INLINE F32x16 Sums(const F32x16 (&a)[16]) { RUSHLIGHT_SIXTEEN(_mm512_add_ps); }
-RUSHLIGHT_INLINE F32x16 MaxLanes(const F32x16 (&a)[16]) { RUSHLIGHT_SIXTEEN(_mm512_max_ps); }
+RUSHLIGHT_INLINE F32x16 Sums(const F32x16 (&a)[16], size_t) { RUSHLIGHT_SIXTEEN(_mm512_add_ps); }
+RUSHLIGHT_INLINE F32x16 MaxLanes(const F32x16 (&a)[16], size_t) {
+  RUSHLIGHT_SIXTEEN(_mm512_max_ps);
+}
 #undef RUSHLIGHT_SIXTEEN
 
 }  // namespace rushlight::kernels::avx512

@@ -18,11 +18,12 @@ from participants import MODELS, ROOT
 sys.path[:0] = [str(ROOT / "python"), str(ROOT / "tests")]
 
 import torch  # noqa: E402
+from rushlight.delegates.cpu import Quantization  # noqa: E402
 from torch import nn  # noqa: E402
 
 SAMPLES = 8  # the first is timed; peers that calibrate get all
-# How the formats are called here, and by rushlight.compile.
-FORMATS = {"fp32": None, "bf16": "bf16", "int8": "int8"}
+# How the formats are called here, and what rushlight.compile takes.  Peers' bf16 is that of activations too.
+FORMATS = {"fp32": None, "bf16": Quantization("bf16", activations="bf16"), "int8": "int8"}
 
 
 class _LastHidden(nn.Module):

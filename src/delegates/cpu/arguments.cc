@@ -148,7 +148,8 @@ Error Call::AllocateScratch() {
   of_threads_ = static_cast<float*>(
       arena.Allocate(plan_.threads * plan_.thread_floats * sizeof(float), line));
   RL_CHECK(sequence_of_row_ != nullptr && buffers_ != nullptr && quantized_ != nullptr &&
-               scales_ != nullptr && sums_ != nullptr && totals_ != nullptr && of_threads_ != nullptr,
+               scales_ != nullptr && sums_ != nullptr && totals_ != nullptr &&
+               of_threads_ != nullptr,
            Reason::kScratchArena, Error::kNone, static_cast<int64_t>(ScratchBytes(plan_, m_)),
            static_cast<int64_t>(arena.capacity()));
   RL_CHECK(context_.threads <= plan_.threads, Reason::kBug);

@@ -370,8 +370,8 @@ Error CheckBuffers(const fb::Plan& source, Plan* plan) {
 // A row may be a sequence of its own.
 uint64_t BytesOfRow(const Plan& plan) {
   return uint64_t{plan.row_floats} * sizeof(float) + plan.quantized_stride +
-         uint64_t{plan.quantized_groups} * (2 * sizeof(float) + sizeof(int32_t)) + sizeof(uint32_t) +
-         sizeof(Sequence);
+         uint64_t{plan.quantized_groups} * (2 * sizeof(float) + sizeof(int32_t)) +
+         sizeof(uint32_t) + sizeof(Sequence);
 }
 
 }  // namespace

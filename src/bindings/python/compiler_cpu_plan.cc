@@ -264,7 +264,7 @@ void BindCpuPlan(nb::module_& m) {
            [](CpuPlanWriter& self, PyRows query, PyRows key, PyRows value, PyRows out,
               uint32_t heads, uint32_t kv_heads, uint32_t key_size, uint32_t value_size,
               PyGroups groups, bool causal, float scale, float soft_cap, int32_t sinks,
-              int32_t mask) {
+              int32_t mask, int type) {
              fbc::SelfAttentionT s;
              s.query = ToRows(query);
              s.key = ToRows(key);
@@ -280,6 +280,7 @@ void BindCpuPlan(nb::module_& m) {
              s.soft_cap = soft_cap;
              s.sinks = sinks;
              s.mask = mask;
+             s.type = static_cast<fbc::CacheType>(type);
              self.Add(std::move(s));
            })
       .def("affine",

@@ -219,6 +219,7 @@ class StepChecker {
   Error CheckSelfAttention(const fb::SelfAttention& s) {
     CHECK_PLAN(InSize(s.heads()) && InSize(s.kv_heads()) && s.heads() % s.kv_heads() == 0);
     CHECK_PLAN(InSize(s.key_size()) && InSize(s.value_size()));
+    CHECK_PLAN(s.type() == fb::CacheType_F32 || s.type() == fb::CacheType_BF16);
     RL_RETURN_IF_ERROR(Output(s.out(), uint64_t{s.heads()} * s.value_size()));
     CHECK_PLAN(!single_);
     RL_RETURN_IF_ERROR(Input(s.query(), uint64_t{s.heads()} * s.key_size()));
@@ -374,22 +375,27 @@ uint64_t BytesOfRow(const Plan& plan) {
          sizeof(uint32_t) + sizeof(Sequence);
 }
 
+DType TypeOf(fb::CacheType type) {
+  constexpr DType kTypes[] = {DType::kFloat32, DType::kBFloat16, DType::kFloat16, DType::kInt8};
+  static_assert(std::size(kTypes) == fb::CacheType_MAX + 1);
+  return kTypes[type];
+}
+
 }  // namespace
 
 kernels::KvCache CacheOf(const fb::Cache& c) {
-  constexpr DType kTypes[] = {DType::kFloat32, DType::kBFloat16, DType::kFloat16, DType::kInt8};
-  static_assert(std::size(kTypes) == fb::CacheType_MAX + 1);
-  return {kTypes[c.type()], nullptr, nullptr, c.heads(), c.key_size(), c.value_size()};
+  return {TypeOf(c.type()), nullptr, nullptr, c.heads(), c.key_size(), c.value_size()};
 }
 
 kernels::KvCache HeadCacheOf(const fb::SelfAttention& s) {
-  return {DType::kFloat32, nullptr, nullptr, 1, s.key_size(), s.value_size()};
+  return {TypeOf(s.type()), nullptr, nullptr, 1, s.key_size(), s.value_size()};
 }
 
 size_t SelfAttentionFloats(const fb::SelfAttention& s) {
   const kernels::KvCache head = HeadCacheOf(s);
+  // Of a number of positions that makes whole floats of any type.
   return kernels::BlockPositions(s.groups()->length()) *
-             (kernels::KeyElements(head) + kernels::ValueElements(head)) +
+             (kernels::KeyBytes(head) + kernels::ValueBytes(head)) / sizeof(float) +
          kernels::AttentionScratch(head);
 }
 
@@ -447,6 +453,7 @@ Result<const Plan*> LoadPlan(const PlanSource& source, Arena& arena) {
   plan->bf16_matmul = kernels::kBF16Matmul[isa];
   plan->rows = kernels::kRowKernels[isa];
   plan->attention = kernels::kAttention[isa];
+  plan->self_attention = kernels::kTiledAttention[isa];
   return static_cast<const Plan*>(plan);
 }
 

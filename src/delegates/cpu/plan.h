@@ -39,7 +39,8 @@ struct Plan {
   kernels::FloatMatmul float_matmul;
   kernels::BF16Matmul bf16_matmul;
   const kernels::RowKernels* rows;
-  kernels::Attention attention;
+  kernels::Attention attention;       // of a cache
+  kernels::Attention self_attention;  // without one
 };
 
 // One row of a delegate's batch: tokens behind one another, with a position and state of their own.

@@ -68,10 +68,10 @@ Error Call::SelfAttend(const fb::SelfAttention& step) {
     kernels::AttentionArgs args{};
     args.cache = HeadCacheOf(step);
     const size_t positions = kernels::BlockPositions(length);
+    const size_t keys = positions * kernels::KeyBytes(args.cache) / sizeof(float);
     args.cache.keys = memory;
-    args.cache.values = memory + positions * kernels::KeyElements(args.cache);
-    args.scratch = memory + positions * (kernels::KeyElements(args.cache) +
-                                         kernels::ValueElements(args.cache));
+    args.cache.values = memory + keys;
+    args.scratch = memory + keys + positions * kernels::ValueBytes(args.cache) / sizeof(float);
     args.q_stride = query.stride;
     args.out_stride = out.stride;
     args.m = length;
@@ -99,7 +99,7 @@ Error Call::SelfAttend(const fb::SelfAttention& step) {
                     plane * mask.rows * length;
         args.mask_stride = mask.rows > 1 ? length : 0;
       }
-      plan_.attention(args);
+      plan_.self_attention(args);
     }
   };
   const size_t items = heads * parts;

@@ -13,6 +13,7 @@
 #include <random>
 #include <vector>
 
+#include "rushlight/half.h"
 #include "src/delegates/cpu/cpu.h"
 #include "src/delegates/cpu/schema.h"
 
@@ -29,6 +30,7 @@ struct Shape {
   bool causal = false;
   float soft_cap = 0;
   std::vector<int32_t> mask;  // its sizes
+  fb::CacheType type = fb::CacheType_F32;
   uint32_t width() const { return heads * key_size + kv_heads * (key_size + value_size); }
   size_t rows() const { return groups * length; }
 };
@@ -65,6 +67,7 @@ fb::PlanT MakePlan(const Shape& s) {
   attention.scale = 0.3f;
   attention.soft_cap = s.soft_cap;
   attention.mask = s.mask.empty() ? -1 : 1;
+  attention.type = s.type;
   plan.steps.push_back(std::make_unique<fb::StepT>());
   plan.steps.back()->operation.Set(std::move(attention));
   return plan;
@@ -108,6 +111,9 @@ class SelfAttention : public testing::Test {
     std::vector<int32_t> out_sizes = row_sizes;
     out_sizes.back() = static_cast<int32_t>(s.heads * s.value_size);
     rows_ = Numbers(s.rows() * s.width(), 1);
+    if (s.type == fb::CacheType_BF16) {  // so that nothing is lost
+      for (float& x : rows_) x = BFloat16(x);
+    }
     size_t masked = 1;
     for (const int32_t size : mask_sizes) masked *= static_cast<size_t>(size);
     mask_ = Numbers(masked, 2);
@@ -217,6 +223,23 @@ TEST_F(SelfAttention, TakesAnyLengths) {
   }
 }
 
+TEST_F(SelfAttention, PacksKeysAndValuesInBF16) {
+  for (const size_t length : {1, 17, 64, 100, 128}) {
+    for (const std::vector<int32_t>& mask : {std::vector<int32_t>{}, {4, 1, 1, 0}}) {
+      Shape s;
+      s.type = fb::CacheType_BF16;
+      s.length = length;
+      s.groups = 4;
+      s.causal = length == 100;
+      s.mask = mask;
+      if (!mask.empty()) s.mask.back() = static_cast<int32_t>(length);
+      ASSERT_TRUE(Load(MakePlan(s)).ok());
+      ASSERT_TRUE(RunGroups(s).ok());
+      ExpectReference(s);
+    }
+  }
+}
+
 TEST_F(SelfAttention, RefusesGroupsAndMasksThatDoNotFit) {
   Shape s;
   const std::vector<int32_t> masks[] = {
@@ -252,6 +275,8 @@ TEST_F(SelfAttention, RefusesPlansThatDoNotFit) {
       [](auto*, auto* s) { s->mask = 3; },
       [](auto*, auto* s) { s->mask = -2; },
       [](auto*, auto* s) { s->sinks = 0; },
+      [](auto*, auto* s) { s->type = fb::CacheType_F16; },
+      [](auto*, auto* s) { s->type = fb::CacheType_I8; },
       [](auto*, auto* s) { s->out = At(0); },
       [](auto*, auto* s) { s->value = At(1); },
       [](auto* p, auto*) { p->row_argument = 1; },

@@ -56,6 +56,16 @@ void ScoreTile(const float* q, size_t size, const T* keys, size_t ahead, float* 
   }
 }
 
+struct Nothing {
+  RUSHLIGHT_INLINE void Row(size_t) {}
+};
+struct StoredWeights {
+  static RUSHLIGHT_INLINE void Store(float* row, const F32x16 (&x)[kBlockVectors]) {
+    RUSHLIGHT_UNROLL
+    for (int v = 0; v < kBlockVectors; ++v) RUSHLIGHT_ISA::Store(row + 16 * v, x[v]);
+  }
+};
+
 template <class T>
 RUSHLIGHT_INLINE F32x16 LoadSome(const T* p, size_t n) {
   T some[16] = {};
@@ -188,7 +198,11 @@ void AttendRows(const AttentionArgs& args, Rows& rows) {
     for (size_t r = 0; r < rows.count; ++r) sees[r] = InBlock(rows.sees[r], block);
     ScoreRows<kItemRows>(rows, reinterpret_cast<const T*>(keys), cache.key_size,
                          key_block / sizeof(T), 0);
-    for (size_t r = 0; r < rows.count; r += kWeighed) Weigh(args, block, scales, rows, r);
+    Nothing nothing;
+    for (size_t r = 0; r < rows.count; r += kWeighed) {
+      Weigh<StoredWeights>(args, block, scales, rows, r, rows.weights + r * kAttentionBlock,
+                           nothing);
+    }
     AddRows<kItemRows>(rows, sees, reinterpret_cast<const T*>(values), cache.value_size,
                        value_block / sizeof(T), padded, 0);
   }

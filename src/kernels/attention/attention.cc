@@ -11,8 +11,18 @@
 namespace rushlight::kernels {
 
 RUSHLIGHT_DECLARE_VECTOR(void Attend(const AttentionArgs& args))
-
 const PerIsa<Attention> kAttention = RUSHLIGHT_VECTOR_TABLE(Attend);
+
+#if defined(__x86_64__)
+namespace amx {
+void Attend(const AttentionArgs& args);
+}
+const PerIsa<Attention> kTiledAttention = {
+    {&scalar::Attend, &avx2::Attend, &avx2::Attend, &avx512::Attend, &avx512::Attend,
+     &avx512::Attend, &amx::Attend, &scalar::Attend, &scalar::Attend, &scalar::Attend}};
+#else
+const PerIsa<Attention> kTiledAttention = RUSHLIGHT_VECTOR_TABLE(Attend);
+#endif
 
 namespace {
 

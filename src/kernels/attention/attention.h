@@ -115,12 +115,19 @@ constexpr size_t AttentionItems(const AttentionArgs& args) {
 // Values of a head as they are summed up: in whole vectors.
 constexpr size_t PaddedValueSize(const KvCache& cache) { return (cache.value_size + 15) / 16 * 16; }
 
+// Queries, scores and sums of an item's rows; a block's values; and what puts them on a line.
 constexpr size_t AttentionScratch(const KvCache& cache) {
-  return kAttentionRows * (cache.key_size + kAttentionBlock + PaddedValueSize(cache));
+  return kAttentionRows *
+             ((cache.key_size + 31) / 32 * 32 + kAttentionBlock + PaddedValueSize(cache)) +
+         kAttentionBlock / 2 * PaddedValueSize(cache) + 16;
 }
 
 // A row that sees nothing, or scores of minus infinity alone, is 0.
 using Attention = void (*)(const AttentionArgs& args);
 extern const PerIsa<Attention> kAttention;
+// The same where all rows come in one call; with AMX, caches in bf16 are multiplied in tiles, which
+// sum in an order of their own.  (One row at a time is slower in tiles, and would have to take
+// them.)
+extern const PerIsa<Attention> kTiledAttention;
 
 }  // namespace rushlight::kernels

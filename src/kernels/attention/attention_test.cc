@@ -93,7 +93,7 @@ struct Problem {
       std::fill(scratch.begin(), scratch.end(), std::nanf(""));
       a.begin = item;
       a.end = item + 1;
-      kAttention[isa](a);
+      kTiledAttention[isa](a);  // kAttention's, but for AMX
     }
     return out;
   }
@@ -182,6 +182,9 @@ constexpr Case kCases[] = {
     {kI8, 3, 1, 1, 1, 3, 3, 0, true, 0, 0, false, false},
 };
 
+// Tiles of AMX sum in an order of their own, floats in two parts.
+bool OwnOrder(Isa isa, const Case& c) { return isa == Isa::kAmx && c.type == kBF16; }
+
 TEST(Attention, AgreesWithDouble) {
   std::mt19937 random(1);
   for (const Case& c : kCases) {
@@ -190,7 +193,8 @@ TEST(Attention, AgreesWithDouble) {
     for (const Isa isa : RunnableIsas()) {
       SCOPED_TRACE(testing::Message() << Info(isa).name << " case " << &c - kCases);
       const std::vector<float> got = problem.Run(isa, 0, c.m);
-      for (size_t i = 0; i < want.size(); ++i) ASSERT_NEAR(got[i], want[i], 1e-5) << i;
+      const double near = OwnOrder(isa, c) ? 5e-5 : 1e-5;
+      for (size_t i = 0; i < want.size(); ++i) ASSERT_NEAR(got[i], want[i], near) << i;
     }
   }
 }
@@ -204,8 +208,10 @@ TEST(Attention, PrefillIsDecodeBitForBit) {
       for (const Isa isa : RunnableIsas()) {
         SCOPED_TRACE(testing::Message() << Info(isa).name << " case " << &c - kCases << hostile);
         const std::vector<float> all = problem.Run(isa, 0, c.m);
-        if (first.empty()) first = all;
-        ExpectSameBits(all, first);
+        if (!OwnOrder(isa, c)) {
+          if (first.empty()) first = all;
+          ExpectSameBits(all, first);
+        }
         std::vector<float> rows;
         for (size_t row = 0; row < c.m; ++row) {
           const std::vector<float> one = problem.Run(isa, row, 1);

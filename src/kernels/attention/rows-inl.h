@@ -113,11 +113,15 @@ RUSHLIGHT_INLINE F32x16 FinishScores(const AttentionArgs& args, Range sees, cons
   return Max(Max(x[0], x[1]), Max(x[2], x[3]));
 }
 
-// Scores of a block become weights; maxima, totals and sums so far take them in.  Of sixteen rows
-// from `first` on, or of those there are: a row's steps are the same whatever its neighbours are,
-// but they take each step together, so that none waits for its own results.
-void Weigh(const AttentionArgs& args, size_t block, Scales scales, Rows& rows, size_t first) {
-  float* const scores = rows.weights + first * kAttentionBlock;
+// Scores of a block become weights, which Weights::Store stores; maxima, totals and sums so far
+// take them in.  Of sixteen rows from `first` on, or of those there are: a row's steps are the same
+// whatever its neighbours are, but they take each step together, so that none waits for its own
+// results.
+// `meanwhile` does something else, row by row.
+template <class Weights, class Meanwhile>
+RUSHLIGHT_INLINE void Weigh(const AttentionArgs& args, size_t block, Scales scales, Rows& rows,
+                            size_t first, float* scores /*[kWeighed, kAttentionBlock]*/,
+                            Meanwhile& meanwhile) {
   const size_t padded = PaddedValueSize(args.cache);
   const size_t count = rows.count - first < kWeighed ? rows.count - first : kWeighed;
   const F32x16 nothing = Set(-__builtin_inff());
@@ -156,8 +160,8 @@ void Weigh(const AttentionArgs& args, size_t block, Scales scales, Rows& rows, s
     if (scales.values != nullptr) {
       for (int v = 0; v < kBlockVectors; ++v) x[v] = x[v] * Load(scales.values + 16 * v);
     }
-    RUSHLIGHT_UNROLL
-    for (int v = 0; v < kBlockVectors; ++v) Store(row + 16 * v, x[v]);
+    Weights::Store(row, x);
+    meanwhile.Row(r);
   }
   Store(rows.total + first, Load(rows.total + first) * shrink + Sums(part, count));
   size_t shrunk[kWeighed], shrunk_count = 0;

@@ -144,6 +144,7 @@ inline __m256 _mm256_max_ps(__m256 a, __m256 b) {
 inline __m128 _mm256_castps256_ps128(__m256 a) { return emulated::Part<__m128>(a, 0); }
 inline __m128 _mm256_extractf128_ps(__m256 a, int part) { return emulated::Part<__m128>(a, part); }
 inline __m256i _mm256_loadu_si256(const __m256i* p) { return emulated::Load<__m256i>(p); }
+inline void _mm256_storeu_si256(__m256i* p, __m256i a) { std::memcpy(p, &a, sizeof a); }
 
 // Loads and stores.
 inline __m512 _mm512_loadu_ps(const void* p) { return emulated::Load<__m512>(p); }
@@ -253,6 +254,9 @@ inline __m512 _mm512_andnot_ps(__m512 a, __m512 b) {
 inline __m512i _mm512_and_si512(__m512i a, __m512i b) {
   return emulated::Map<uint32_t>(a, b, [](uint32_t x, uint32_t y) { return x & y; });
 }
+inline __m512i _mm512_or_si512(__m512i a, __m512i b) {
+  return emulated::Map<uint32_t>(a, b, [](uint32_t x, uint32_t y) { return x | y; });
+}
 inline __m512i _mm512_add_epi32(__m512i a, __m512i b) {
   return emulated::Map<uint32_t>(a, b, [](uint32_t x, uint32_t y) { return x + y; });
 }
@@ -267,6 +271,12 @@ inline __m512i _mm512_srli_epi32(__m512i a, unsigned count) {
 }
 inline __m512i _mm512_srli_epi16(__m512i a, unsigned count) {
   return emulated::Map<uint16_t>(a, [=](uint16_t x) { return count < 16 ? x >> count : 0; });
+}
+inline __mmask16 _mm512_test_epi32_mask(__m512i a, __m512i b) {
+  const auto bits = emulated::As<emulated::Lanes<uint32_t, 16>>(_mm512_and_si512(a, b));
+  unsigned mask = 0;
+  for (size_t i = 0; i < 16; ++i) mask |= static_cast<unsigned>(bits.v[i] != 0) << i;
+  return static_cast<__mmask16>(mask);
 }
 inline __m512i _mm512_srl_epi32(__m512i a, __m128i count) {
   const auto words = emulated::As<emulated::Lanes<uint64_t, 2>>(count);

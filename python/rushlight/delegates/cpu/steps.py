@@ -490,12 +490,13 @@ class _Planner:
         _, heads, _, size = query.meta["val"].shape
         _, kv_heads, _, value_size = value.meta["val"].shape
         argument = -1 if mask is None else self._user_inputs().index(mask)
+        kind = CACHES["bfloat16" if self.quantization.cache == "bfloat16" else "float32"]
         out, sink, groups = self.new(node), self.vector(sinks), self._groups(group_size(node))
         self.add(
             [q, k, v], out,
             lambda w: w.self_attention(
                 q.place, k.place, v.place, out.place, heads, kv_heads, size, value_size, groups, causal,
-                scale, softcap or 0.0, sink, argument,
+                scale, softcap or 0.0, sink, argument, kind,
             ),
         )  # fmt: skip
 

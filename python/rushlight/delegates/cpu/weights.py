@@ -98,7 +98,8 @@ class Quantization:
               multiplied, or float32: slower, without that error; bfloat16: rounded to it beside bfloat16
               weights (int8 beside integers), faster where CPUs multiply bfloat16
     cache     float32, bfloat16, float16 or int8, with a scale for each position and head; none: bfloat16
-              where weights are not float32
+              where weights are not float32.  Without a cache, keys and values are bfloat16 where this
+              is, or float32
     modules   other formats by name of the parameter, with wildcards: {"*.lm_head.*": "int8"}
     """
 

@@ -34,9 +34,6 @@ struct FileView {
 int OpenFile(const char* path, FileAccess access, FileView* view);
 void CloseFile(FileView* view);
 
-// Advice for a range of a mapped file: it will all be read soon.  May do nothing.
-void WillNeed(const void* data, size_t size);
-
 // Memory for planned arenas: zeroed, 64-byte aligned, pages appear when touched.  Null on failure.
 void* AllocatePages(size_t size);
 void FreePages(void* data, size_t size);

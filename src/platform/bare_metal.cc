@@ -18,7 +18,6 @@ void Log(LogLevel, const char* message) { rushlight_board_log(message); }
 
 int OpenFile(const char*, FileAccess, FileView*) { return 38; }  // ENOSYS
 void CloseFile(FileView*) {}
-void WillNeed(const void*, size_t) {}
 void WillFill(void*, size_t) {}
 void* AllocatePages(size_t) { return nullptr; }
 void FreePages(void*, size_t) {}

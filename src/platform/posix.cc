@@ -107,13 +107,6 @@ void CloseFile(FileView* view) {
   view->size = 0;
 }
 
-void WillNeed(const void* data, size_t size) {
-  const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
-  const uintptr_t begin = reinterpret_cast<uintptr_t>(data) / page * page;
-  const uintptr_t end = reinterpret_cast<uintptr_t>(data) + size;
-  madvise(reinterpret_cast<void*>(begin), end - begin, MADV_WILLNEED);
-}
-
 void* AllocatePages(size_t size) {
   void* p = mmap(nullptr, size == 0 ? 1 : size, PROT_READ | PROT_WRITE,
                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);

@@ -75,6 +75,7 @@ _SETTINGS = {
     "": {},
     ", ubatch 128": {"n_ubatch": 128},
     ", no flash attention": {"flash_attn_type": 0},
+    ", no extra buffers": {"extra_buffers": False},
 }
 
 

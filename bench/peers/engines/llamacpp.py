@@ -32,12 +32,17 @@ def _silence(level, text, data):
 class Engine:
     name = f"llama.cpp (llama-cpp-python {llama.__version__})"
 
-    def __init__(self, model: str, threads: int, context: int = 2048, **settings):
+    def __init__(
+        self, model: str, threads: int, context: int = 2048, extra_buffers: bool = True, **settings
+    ):
         """Settings: fields of llama_context_params, by their names.  What is not given has llama.cpp's
-        default."""
+        default.  Extra buffers hold weights once more, as AMX or the like reads them."""
         llama.llama_log_set(_silence, None)
         llama.llama_backend_init()
-        self.model = llama.llama_model_load_from_file(model.encode(), llama.llama_model_default_params())
+        given = llama.llama_model_default_params()
+        if not extra_buffers:
+            given.use_extra_bufts = False
+        self.model = llama.llama_model_load_from_file(model.encode(), given)
         if not self.model:
             raise RuntimeError(f"llama.cpp does not load {model}")
         params = llama.llama_context_default_params()

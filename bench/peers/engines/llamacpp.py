@@ -32,9 +32,7 @@ def _silence(level, text, data):
 class Engine:
     name = f"llama.cpp (llama-cpp-python {llama.__version__})"
 
-    def __init__(
-        self, model: str, threads: int, context: int = 2048, extra_buffers: bool = True, **settings
-    ):
+    def __init__(self, model: str, threads: int, context: int = 2048, extra_buffers: bool = True, **settings):
         """Settings: fields of llama_context_params, by their names.  What is not given has llama.cpp's
         default.  Extra buffers hold weights once more, as AMX or the like reads them."""
         llama.llama_log_set(_silence, None)

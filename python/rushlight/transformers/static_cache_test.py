@@ -36,9 +36,12 @@ MODELS = {
     "SmolLM3": {"no_rope_layers": [1, 0]},
     "Granite": {"attention_multiplier": 0.3, "logits_scaling": 2.0},
     "Olmo2": {},
-    "Bert": {"is_decoder": True},
-    "Roberta": {"is_decoder": True},  # counts positions from 1
 }
+if (
+    int(transformers.__version__.split(".")[0]) >= 5
+):  # before, their masks ask for a number while they are traced
+    MODELS["Bert"] = {"is_decoder": True}
+    MODELS["Roberta"] = {"is_decoder": True}  # counts positions from 1
 CACHE = 24
 PROMPT = [5, 17, 33, 2, 41, 9]
 

@@ -38,8 +38,7 @@ class Engine:
         llama.llama_log_set(_silence, None)
         llama.llama_backend_init()
         given = llama.llama_model_default_params()
-        if not extra_buffers:
-            given.use_extra_bufts = False
+        given.use_extra_bufts = extra_buffers
         self.model = llama.llama_model_load_from_file(model.encode(), given)
         if not self.model:
             raise RuntimeError(f"llama.cpp does not load {model}")

@@ -37,9 +37,8 @@ MODELS = {
     "Granite": {"attention_multiplier": 0.3, "logits_scaling": 2.0},
     "Olmo2": {},
 }
-if (
-    int(transformers.__version__.split(".")[0]) >= 5
-):  # before, their masks ask for a number while they are traced
+# Before, their masks ask for a number while they are traced.
+if int(transformers.__version__.split(".")[0]) >= 5:
     MODELS["Bert"] = {"is_decoder": True}
     MODELS["Roberta"] = {"is_decoder": True}  # counts positions from 1
 CACHE = 24

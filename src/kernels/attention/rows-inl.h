@@ -15,6 +15,20 @@ static_assert(kBlockVectors == 4);
 constexpr size_t kWeighed = 16;  // rows together
 static_assert(kAttentionRows % kWeighed == 0);
 
+// Of the first `count` of sixteen; for instruction sets that do not take all of them together.
+template <class V>
+RUSHLIGHT_INLINE V Sums(const V (&a)[kWeighed], size_t count) {
+  float sum[kWeighed] = {};
+  for (size_t i = 0; i < count; ++i) sum[i] = Sum(a[i]);
+  return Load(sum);
+}
+template <class V>
+RUSHLIGHT_INLINE V MaxLanes(const V (&a)[kWeighed], size_t count) {
+  float lane[kWeighed] = {};
+  for (size_t i = 0; i < count; ++i) lane[i] = MaxLane(a[i]);
+  return Load(lane);
+}
+
 struct Range {  // of positions
   size_t begin, end;
 };

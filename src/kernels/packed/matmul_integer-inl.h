@@ -21,8 +21,6 @@ inline constexpr size_t kRowBlockPanels = kRowPanels > kBlockPanels ? kRowPanels
 // How far ahead one row fetches its weights: more than a memory has under way, less than a cache
 // holds.  It passes the end, where the next matrix begins.  More rows fetch their next panels.
 inline constexpr size_t kAhead = 16 * 1024;
-// Into the second cache: the first has fewer requests under way than memory is long.
-RUSHLIGHT_INLINE void Fetch(const uint8_t* p) { __builtin_prefetch(p); }
 
 // Where a tile's weights and activations begin.
 struct TileArgs {
@@ -41,7 +39,7 @@ RUSHLIGHT_INLINE void DotLine(const TileArgs& c, size_t stride, const uint8_t* c
   Line low[kPanels], high[kPanels];
   RUSHLIGHT_UNROLL
   for (int p = 0; p < kPanels; ++p) {
-    Fetch(codes + p * c.panel_bytes + c.prefetch);
+    __builtin_prefetch(codes + p * c.panel_bytes + c.prefetch);
     const Line line = LoadLine(codes + p * c.panel_bytes);
     if constexpr (kFormat == PackedFormat::kU4) {
       low[p] = LowNibbles(line);
@@ -90,7 +88,7 @@ __attribute__((noinline)) void Tile(const TileArgs& c, float* out /*[kRows, kBlo
       RUSHLIGHT_UNROLL
       for (int p = 0; p < kPanels; ++p) {
         const uint8_t* const next = header + p * c.panel_bytes + c.prefetch;
-        for (size_t i = 0; i < header_bytes; i += kLineBytes) Fetch(next + i);
+        for (size_t i = 0; i < header_bytes; i += kLineBytes) __builtin_prefetch(next + i);
       }
       codes += header_bytes;
     } else {

@@ -152,16 +152,6 @@ RUSHLIGHT_INLINE float MaxLane(F32x16 a) {
   const __m128 z = _mm_max_ps(y, _mm_movehl_ps(y, y));
   return _mm_cvtss_f32(_mm_max_ss(z, _mm_movehdup_ps(z)));
 }
-RUSHLIGHT_INLINE F32x16 Sums(const F32x16 (&a)[16], size_t count) {
-  float sum[16] = {};
-  for (size_t i = 0; i < count; ++i) sum[i] = Sum(a[i]);
-  return Load(sum);
-}
-RUSHLIGHT_INLINE F32x16 MaxLanes(const F32x16 (&a)[16], size_t count) {
-  float lane[16] = {};
-  for (size_t i = 0; i < count; ++i) lane[i] = MaxLane(a[i]);
-  return Load(lane);
-}
 
 }  // namespace rushlight::kernels::avx2
 RUSHLIGHT_TARGET_END

@@ -124,16 +124,5 @@ inline float MaxLane(F32x16 a) {
   }
   return a.lane[0];
 }
-// Of each of sixteen, or of the first `count`.
-inline F32x16 Sums(const F32x16 (&a)[16], size_t count) {
-  float sum[16] = {};
-  for (size_t i = 0; i < count; ++i) sum[i] = Sum(a[i]);
-  return Load(sum);
-}
-inline F32x16 MaxLanes(const F32x16 (&a)[16], size_t count) {
-  float lane[16] = {};
-  for (size_t i = 0; i < count; ++i) lane[i] = MaxLane(a[i]);
-  return Load(lane);
-}
 
 }  // namespace rushlight::kernels::scalar

@@ -19,9 +19,7 @@ if [ ${#targets[@]} -eq 0 ]; then
 fi
 
 build=build/fuzz
-launcher=()
-if command -v ccache >/dev/null; then launcher=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache); fi
-cmake -S . -B $build -G Ninja -DCMAKE_CXX_COMPILER=clang++ "${launcher[@]}" \
+cmake -S . -B $build -G Ninja -DCMAKE_CXX_COMPILER=clang++ \
   -DCMAKE_BUILD_TYPE=Fuzz -DCMAKE_CXX_FLAGS_FUZZ="-O1 -gline-tables-only" \
   -DRUSHLIGHT_SANITIZE=address,undefined -DRUSHLIGHT_BUILD_FUZZERS=ON \
   -DRUSHLIGHT_BUILD_TESTS=OFF -DRUSHLIGHT_BUILD_TOOLS=OFF >/dev/null

@@ -122,10 +122,8 @@ transformers4() {
 }
 
 build() {
-  local launcher=()
-  command -v ccache >/dev/null && launcher=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
   cmake -S . -B build/release -G Ninja -DCMAKE_BUILD_TYPE=Release -DRUSHLIGHT_BUILD_PYTHON=ON \
-    -DPython_EXECUTABLE="$PWD/.venv/bin/python" "${launcher[@]}" >build/release-configure.log 2>&1 || {
+    -DPython_EXECUTABLE="$PWD/.venv/bin/python" >build/release-configure.log 2>&1 || {
     cat build/release-configure.log >&2
     exit 1
   }

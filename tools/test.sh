@@ -23,11 +23,14 @@ setup() { tools/setup.sh apt-test python build transformers4; }
 
 cpp() { ctest --test-dir build/release --output-on-failure -j "$jobs"; }
 
-python() { "$python" -m pytest; }
+# Files side by side, each test with a CPU: PyTorch would start as many threads in every process as there are.
+run_pytest() { OMP_NUM_THREADS=1 "$python" -m pytest -n "$jobs" --dist loadfile "$@"; }
+
+python() { run_pytest; }
 
 # The Transformers API with the oldest version that is promised; the newest ran above.
 transformers4() {
-  PYTHONPATH=build/transformers-4.56.2 "$python" -m pytest python/rushlight/transformers
+  PYTHONPATH=build/transformers-4.56.2 run_pytest python/rushlight/transformers
 }
 
 asan() { configure_and_test asan; }
@@ -64,7 +67,6 @@ lint() { make --no-print-directory lint; }
 for step in "$@"; do
   printf '\033[1m==> test: %s\033[0m\n' "$step" >&2
   started=$SECONDS
-  if command -v ccache >/dev/null; then export CMAKE_CXX_COMPILER_LAUNCHER=ccache; fi
   "$step"
   printf '==> test: %s passed in %d s\n' "$step" $((SECONDS - started)) >&2
 done

@@ -6,8 +6,6 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-launcher=()
-command -v ccache >/dev/null && launcher=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
-cmake --preset aarch64 -Wno-dev "${launcher[@]}"
+cmake --preset aarch64 -Wno-dev
 cmake --build --preset aarch64
 ctest --preset aarch64

@@ -7,9 +7,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 build=build/coverage
-launcher=()
-if command -v ccache >/dev/null; then launcher=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache); fi
-cmake -S . -B $build -G Ninja "${launcher[@]}" \
+cmake -S . -B $build -G Ninja \
   "-DRUSHLIGHT_PROGRAM_OPTIONS=--coverage;-O0" -DCMAKE_EXE_LINKER_FLAGS=--coverage \
   -DRUSHLIGHT_BUILD_TOOLS=OFF >/dev/null
 cmake --build $build --target program_test hostile_test

@@ -10,7 +10,6 @@ Builds into build/checks, with check_hook.h in front of the sources of src/progr
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -24,8 +23,6 @@ def build() -> None:
     hook = f"-include;{ROOT}/tests/hostile/check_hook.h"
     configure = ["cmake", "-S", ROOT, "-B", BUILD, "-G", "Ninja"]
     configure += [f"-DRUSHLIGHT_PROGRAM_OPTIONS={hook}", "-DRUSHLIGHT_BUILD_TOOLS=OFF"]
-    if shutil.which("ccache"):
-        configure += ["-DCMAKE_CXX_COMPILER_LAUNCHER=ccache"]
     subprocess.run(configure, check=True, stdout=subprocess.DEVNULL)
     targets = [test.name for test in TESTS]
     subprocess.run(["cmake", "--build", BUILD, "--target", *targets], check=True)

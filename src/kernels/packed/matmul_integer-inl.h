@@ -18,28 +18,52 @@ namespace {
 // more.
 inline constexpr size_t kBlockPanels = 2;
 inline constexpr size_t kRowBlockPanels = kRowPanels > kBlockPanels ? kRowPanels : kBlockPanels;
-// How far ahead one row fetches its weights: more than a memory has under way, less than a cache
-// holds.  It passes the end, where the next matrix begins.  More rows fetch their next panels.
-inline constexpr size_t kAhead = 16 * 1024;
+// How far ahead one row fetches each panel: what a memory has under way, in all panels of a tile.
+inline constexpr size_t kAhead = 4 * 1024;
 
 // Where a tile's weights and activations begin.
 struct TileArgs {
   const PackedMatrix& weight;
   size_t panel_bytes;
   size_t groups;
-  size_t prefetch;  // how far ahead weights are fetched, in bytes
+  size_t ahead;  // how far ahead panels are fetched, in bytes
   const uint8_t* panels;
   QuantizedRows rows;
+};
+
+// Fetches what a tile reads later, line by line as it goes.  Behind the end of its panels one row
+// goes on with those of the next tile, or of the next matrix; more rows fetch their next panels.
+template <int kRows, int kPanels>
+class Fetch {
+ public:
+  RUSHLIGHT_INLINE explicit Fetch(const TileArgs& c)
+      : panel_bytes_(c.panel_bytes), next_(c.panels + c.ahead), end_(c.panels + c.panel_bytes) {
+    if (kRows == 1 && next_ >= end_) Skip();
+  }
+  RUSHLIGHT_INLINE void Line() {
+    RUSHLIGHT_UNROLL
+    for (int p = 0; p < kPanels; ++p) __builtin_prefetch(next_ + p * panel_bytes_);
+    next_ += kLineBytes;
+    if (kRows == 1 && next_ == end_) Skip();
+  }
+
+ private:
+  RUSHLIGHT_INLINE void Skip() { next_ += (kPanels - 1) * panel_bytes_; }
+
+  size_t panel_bytes_;
+  const uint8_t* next_;
+  const uint8_t* end_;
 };
 
 // The dot products of a line.
 template <PackedFormat kFormat, int kRows, int kPanels>
 RUSHLIGHT_INLINE void DotLine(const TileArgs& c, size_t stride, const uint8_t* codes,
-                              const int8_t* a, I32x16 (&dot)[kRows][kPanels]) {
+                              const int8_t* a, Fetch<kRows, kPanels>* fetch,
+                              I32x16 (&dot)[kRows][kPanels]) {
+  fetch->Line();
   Line low[kPanels], high[kPanels];
   RUSHLIGHT_UNROLL
   for (int p = 0; p < kPanels; ++p) {
-    __builtin_prefetch(codes + p * c.panel_bytes + c.prefetch);
     const Line line = LoadLine(codes + p * c.panel_bytes);
     if constexpr (kFormat == PackedFormat::kU4) {
       low[p] = LowNibbles(line);
@@ -75,6 +99,7 @@ __attribute__((noinline)) void Tile(const TileArgs& c, float* out /*[kRows, kBlo
   const int8_t* a = c.rows.values;
   const uint8_t* header = c.panels;
   const uint8_t* codes = c.panels;
+  Fetch<kRows, kPanels> fetch(c);
 
   F32x16 sum[kRows][kPanels];
   RUSHLIGHT_UNROLL
@@ -85,12 +110,7 @@ __attribute__((noinline)) void Tile(const TileArgs& c, float* out /*[kRows, kBlo
   for (size_t group = 0; group < c.groups; ++group) {
     if (group % 2 == 0) {
       header = codes;
-      RUSHLIGHT_UNROLL
-      for (int p = 0; p < kPanels; ++p) {
-        const uint8_t* const next = header + p * c.panel_bytes + c.prefetch;
-        for (size_t i = 0; i < header_bytes; i += kLineBytes) __builtin_prefetch(next + i);
-      }
-      codes += header_bytes;
+      for (; codes < header + header_bytes; codes += kLineBytes) fetch.Line();
     } else {
       header += scale_bytes;
     }
@@ -110,13 +130,13 @@ __attribute__((noinline)) void Tile(const TileArgs& c, float* out /*[kRows, kBlo
     if constexpr (kRows * kPanels == 1) {  // two chains: one would wait for its last sum
       I32x16 other[1][1] = {{SetInteger(0)}};
       for (; codes + kLineBytes < end; codes += 2 * kLineBytes, a += 2 * kInputs) {
-        DotLine<kFormat>(c, stride, codes, a, dot);
-        DotLine<kFormat>(c, stride, codes + kLineBytes, a + kInputs, other);
+        DotLine<kFormat>(c, stride, codes, a, &fetch, dot);
+        DotLine<kFormat>(c, stride, codes + kLineBytes, a + kInputs, &fetch, other);
       }
       dot[0][0] = dot[0][0] + other[0][0];
     }
     for (; codes < end; codes += kLineBytes, a += kInputs) {
-      DotLine<kFormat>(c, stride, codes, a, dot);
+      DotLine<kFormat>(c, stride, codes, a, &fetch, dot);
     }
     if constexpr (kMinimum) {
       RUSHLIGHT_UNROLL

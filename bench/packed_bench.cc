@@ -16,6 +16,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
+#include <new>
 #include <random>
 #include <string>
 #include <vector>
@@ -79,6 +80,22 @@ struct Result {
   double Share() const { return std::max(OfMemory(), OfPeak()); }
 };
 
+// As a plan's buffers lie.
+template <class T>
+struct OnLines {
+  using value_type = T;
+  OnLines() = default;
+  template <class U>
+  OnLines(const OnLines<U>&) {}  // NOLINT(google-explicit-constructor)
+  T* allocate(size_t n) {
+    return static_cast<T*>(::operator new (n * sizeof(T), std::align_val_t{kLineBytes}));
+  }
+  void deallocate(T* p, size_t) { ::operator delete (p, std::align_val_t{kLineBytes}); }
+  bool operator==(const OnLines&) const { return true; }
+};
+template <class T>
+using Lines = std::vector<T, OnLines<T>>;
+
 class Bench {
  public:
   explicit Bench(Isa isa) : isa_(isa), limits_(LimitsOf(isa)) {
@@ -104,9 +121,9 @@ class Bench {
     const size_t bytes = PackedBytes(w), copies = kPoolBytes / bytes;
     const size_t groups = GroupCount(w), stride = shape.k + 16;
 
-    std::vector<float> x(m * stride), scales(m * groups), totals(m * groups), out(m * w.n);
-    std::vector<int8_t> values(m * QuantizedStride(shape.k));
-    std::vector<int32_t> sums(m * groups);
+    Lines<float> x(m * stride), scales(m * groups), totals(m * groups), out(m * w.n);
+    Lines<int8_t> values(m * QuantizedStride(shape.k));
+    Lines<int32_t> sums(m * groups);
     std::mt19937 random(2);
     std::normal_distribution<float> normal;
     for (float& v : x) v = normal(random);

@@ -9,35 +9,54 @@
 namespace rushlight::kernels::RUSHLIGHT_ISA {
 namespace {
 
+// Sixteen columns of the output: what a panel's sums become, or a gate's and those of what it
+// gates.
+class Columns {
+ public:
+  // Of panel `panel`, with gates the first of two.
+  RUSHLIGHT_INLINE Columns(const MatmulOutput& o, size_t panel) : o_(o) {
+    const Epilogue& e = o.epilogue;
+    column_ = (e.gated ? panel / 2 : panel) * kPanelOutputs;
+    if (column_ >= o.columns) return;
+    count_ = o.columns - column_ < kPanelOutputs ? o.columns - column_ : kPanelOutputs;
+    if (e.bias == nullptr) return;
+    // Gated panels are whole, so that the count is right for the bias of both.
+    bias_ = LoadFirst(e.bias + panel * kPanelOutputs, count_);
+    if (e.gated) gated_bias_ = LoadFirst(e.bias + (panel + 1) * kPanelOutputs, count_);
+  }
+  // Whether all is padding.
+  RUSHLIGHT_INLINE bool empty() const { return count_ == 0; }
+  RUSHLIGHT_INLINE void Put(size_t row, F32x16 x, F32x16 gated) const {
+    const Epilogue& e = o_.epilogue;
+    if (e.bias != nullptr) x = x + bias_;
+    if (e.activation != Activation::kNone) x = Activate(e.activation, x);
+    if (e.gated) {
+      if (e.bias != nullptr) gated = gated + gated_bias_;
+      x = x * gated;
+    } else if (e.residual != nullptr) {
+      x = x + LoadFirst(e.residual + row * e.residual_stride + column_, count_);
+    }
+    StoreFirst(o_.data + row * o_.stride + column_, x, count_);
+  }
+
+ private:
+  const MatmulOutput& o_;
+  size_t column_ = 0, count_ = 0;
+  F32x16 bias_ = Set(0.0f), gated_bias_ = Set(0.0f);
+};
+
 // Finishes and stores the outputs of `rows` rows from `row` on and of `panels` panels from `panel`
 // on, whose sums are [rows, stride], [panels, 16] of each row.  Requires, with gates: both numbers
 // of panels are even.
 __attribute__((noinline)) void Finish(const MatmulOutput& o, size_t row, size_t rows, size_t panel,
                                       size_t panels, const float* sums, size_t stride) {
-  const Epilogue& e = o.epilogue;
-  for (size_t i = 0; i < panels; i += e.gated ? 2 : 1, sums += (e.gated ? 2 : 1) * kPanelOutputs) {
-    const size_t column = (e.gated ? (panel + i) / 2 : panel + i) * kPanelOutputs;
-    if (column >= o.columns) return;
-    const size_t n = o.columns - column < kPanelOutputs ? o.columns - column : kPanelOutputs;
-    // Gated panels are whole, so that n is right for the bias of both.
-    const float* const bias = e.bias != nullptr ? e.bias + (panel + i) * kPanelOutputs : nullptr;
-    F32x16 first = Set(0.0f), second = Set(0.0f);
-    if (bias != nullptr) first = LoadFirst(bias, n);
-    if (bias != nullptr && e.gated) second = LoadFirst(bias + kPanelOutputs, n);
-    float* out = o.data + row * o.stride + column;
-    for (size_t r = 0; r < rows; ++r, out += o.stride) {
+  const size_t together = o.epilogue.gated ? 2 : 1;
+  for (size_t i = 0; i < panels; i += together, sums += together * kPanelOutputs) {
+    const Columns columns(o, panel + i);
+    if (columns.empty()) return;
+    for (size_t r = 0; r < rows; ++r) {
       const float* const own = sums + r * stride;
-      F32x16 x = Load(own);
-      if (bias != nullptr) x = x + first;
-      x = Activate(e.activation, x);
-      if (e.gated) {
-        F32x16 other = Load(own + kPanelOutputs);
-        if (bias != nullptr) other = other + second;
-        x = x * other;
-      } else if (e.residual != nullptr) {
-        x = x + LoadFirst(e.residual + (row + r) * e.residual_stride + column, n);
-      }
-      StoreFirst(out, x, n);
+      columns.Put(row + r, Load(own), together == 2 ? Load(own + kPanelOutputs) : Set(0.0f));
     }
   }
 }

@@ -31,10 +31,11 @@ using namespace avx512;
 namespace rushlight::kernels::amx {
 namespace {
 
-inline constexpr size_t kInputs = 64;         // of a tile, at most
-inline constexpr size_t kSliceInputs = 1024;  // at most
-inline constexpr size_t kBlockTiles = 8;      // of rows, at most
-inline constexpr size_t kFactors = 512;       // groups of tiles of rows, at most
+inline constexpr size_t kInputs = 64;             // of a tile, at most
+inline constexpr size_t kSliceInputs = 1024;      // at most
+inline constexpr size_t kBlockTiles = 8;          // of rows, at most
+inline constexpr size_t kRowBytes = 1024 * 1024;  // of rows, about, where nothing else bounds them
+inline constexpr size_t kFactors = 512;           // groups of tiles of rows, at most
 inline constexpr size_t kDotGroups = 20;  // of a tile, whose dot products stay in the first cache
 inline constexpr size_t kSumsStride = kBlockPanels * kPanelOutputs;
 
@@ -163,11 +164,87 @@ void AddGroups(const int8_t* a, size_t stride, const PanelSlice& slice, size_t g
   for (size_t r = 0; r < kRows; ++r) Store(sums + r * kSumsStride, sum[r]);
 }
 
+// Fetches bytes in even portions.
+class Ahead {
+ public:
+  Ahead(const uint8_t* begin, size_t bytes, size_t portions)
+      : next_(begin), end_(begin + bytes), portion_(DivideUp(bytes / kLineBytes, portions)) {}
+  RUSHLIGHT_INLINE void Portion() {
+    for (size_t i = 0; i < portion_ && next_ != end_; ++i, next_ += kLineBytes) Fetch(next_);
+  }
+
+ private:
+  const uint8_t* next_;
+  const uint8_t* end_;
+  size_t portion_;
+};
+
+// The dot products of one or two tiles of rows and panels, over all inputs: scales them and stores
+// what the epilogue makes of them, some rows at a time, so that the next tiles can be multiplied
+// meanwhile.
+template <PackedFormat kFormat>
+class Outputs {
+ public:
+  Outputs(const MatmulOutput& out, const PackedMatrix& w, size_t panel, size_t panels)
+      : panels_(panels), gated_(out.epilogue.gated), columns_{{out, panel}, {out, panel + 1}} {
+    for (size_t p = 0; p < panels; ++p) {
+      const uint8_t* const header = w.panels + (panel + p) * PanelBytes(w);
+      scales_[p] = LoadScales(w.scale, header);
+      if (w.has_minimum) minimums_[p] = LoadScales(w.scale, header + MinimumDistance(w));
+    }
+  }
+
+  // Those of rows [row, row + count) come next.  Requires: none are left.
+  void Begin(const QuantizedRows& rows, size_t row, size_t count,
+             const int32_t (*dots)[kBlockPanels][kTileSums]) {
+    rows_ = rows;
+    dots_ = dots;
+    begin_ = row_ = row;
+    end_ = row + count;
+  }
+  RUSHLIGHT_INLINE void Some() {
+    for (const size_t last = end_ - row_ < kSome ? end_ : row_ + kSome; row_ != last; ++row_) {
+      const F32x16 first = Scaled(0);
+      if (gated_) {
+        columns_[0].Put(row_, first, Scaled(1));
+      } else {
+        columns_[0].Put(row_, first, first);
+        if (panels_ == 2) columns_[1].Put(row_, Scaled(1), first);
+      }
+    }
+  }
+  void All() {
+    while (row_ != end_) Some();
+  }
+
+  static constexpr size_t kSome = 8;  // rows
+
+ private:
+  RUSHLIGHT_INLINE F32x16 Scaled(size_t panel) const {
+    const size_t own = row_ - begin_;
+    __m512i dot = _mm512_loadu_si512(dots_[own / kRows][panel] + own % kRows * kPanelOutputs);
+    if constexpr (kFormat == PackedFormat::kU8) {
+      dot = _mm512_add_epi32(dot, _mm512_set1_epi32(-128 * rows_.sums[row_]));
+    }
+    const F32x16 sum = MulAdd(minimums_[panel], Set(rows_.totals[row_]), Set(0.0f));
+    return MulAdd({_mm512_cvtepi32_ps(dot)}, scales_[panel] * Set(rows_.scales[row_]), sum);
+  }
+
+  size_t panels_;
+  bool gated_;
+  Columns columns_[kBlockPanels];
+  F32x16 scales_[kBlockPanels];
+  F32x16 minimums_[kBlockPanels] = {Set(0.0f), Set(0.0f)};
+  QuantizedRows rows_{};
+  const int32_t (*dots_)[kBlockPanels][kTileSums] = nullptr;
+  size_t row_ = 0, end_ = 0, begin_ = 0;
+};
+
 // The dot products of some inputs of what is one group: of one or two panels and tiles of rows.
-// Codes that are bytes count from 0.  `ahead` bytes on lie the next panels; 0: fetched already.
+// Codes that are bytes count from 0.
 template <PackedFormat kFormat>
 void AddDots(const int8_t* a, size_t stride, const void* const (&panels)[kBlockPanels],
-             size_t inputs, size_t ahead, BlockShape block, bool first,
+             size_t inputs, BlockShape block, bool first, Ahead* ahead, Outputs<kFormat>* before,
              int32_t (*dots)[kBlockPanels][kTileSums]) {
 #define RUSHLIGHT_TILE_PRODUCT(sum, a, b)         \
   do {                                            \
@@ -180,6 +257,10 @@ void AddDots(const int8_t* a, size_t stride, const void* const (&panels)[kBlockP
   const auto row_stride = static_cast<long>(stride);
   const auto* low = static_cast<const uint8_t*>(panels[0]);
   const auto* high = static_cast<const uint8_t*>(panels[1]);
+  // The outputs before are finished evenly.
+  const size_t steps = DivideUp(inputs, kInputs);
+  constexpr size_t kTimes = 2 * kRows / Outputs<kFormat>::kSome;
+  const size_t often = steps > kTimes ? steps / kTimes : 1;
   FinishStores();
   if (first) {
     _tile_zero(0);
@@ -193,14 +274,7 @@ void AddDots(const int8_t* a, size_t stride, const void* const (&panels)[kBlockP
     _tile_loadd(3, dots[1][1], kLineBytes);
   }
   // A tile is loaded in front of its first product: there are no others to load it into.
-  for (size_t i = 0; i < inputs;
-       i += kInputs, a += kInputs, low += kTileBytes, high += kTileBytes) {
-    if (ahead != 0) {
-      for (size_t line = 0; line < kTileBytes; line += kLineBytes) {
-        Fetch(low + ahead + line);
-        Fetch(high + ahead + line);
-      }
-    }
+  for (size_t i = 0; i < steps; ++i, a += kInputs, low += kTileBytes, high += kTileBytes) {
     _tile_loadd(4, a, row_stride);
     _tile_loadd(6, low, kLineBytes);
     RUSHLIGHT_TILE_PRODUCT(0, 4, 6);
@@ -213,8 +287,11 @@ void AddDots(const int8_t* a, size_t stride, const void* const (&panels)[kBlockP
       RUSHLIGHT_TILE_PRODUCT(2, 5, 6);
       if (block.panels == 2) RUSHLIGHT_TILE_PRODUCT(3, 5, 7);
     }
+    ahead->Portion();
+    if ((i + 1) % often == 0) before->Some();
   }
 #undef RUSHLIGHT_TILE_PRODUCT
+  before->All();
   _tile_stored(0, dots[0][0], kLineBytes);
   _tile_stored(1, dots[0][1], kLineBytes);
   if (block.tiles == 1) return;
@@ -249,17 +326,18 @@ void SumGroups(const BlockArgs& block, Memory* m) {
   }
 }
 
+// What is one group: products and all that follows.
 template <PackedFormat kFormat>
-void SumRows(const BlockArgs& block, Memory* m) {
+void MultiplyRows(const BlockArgs& block, const MatmulOutput& out, Memory* m) {
   const PackedMatrix& w = block.w;
   const size_t stride = QuantizedStride(w.k);
   const uint8_t* const panels = w.panels + block.panel * PanelBytes(w);
-  for (size_t begin = 0; begin < w.k;) {
+  Outputs<kFormat> before(out, w, block.panel, block.panels);
+  for (size_t begin = 0, inputs; begin < w.k; begin += inputs) {
     const size_t left = w.k - begin, whole = left / kInputs * kInputs;
     // Bytes lie as tiles, but for the end of a panel that is not a whole one.
     const bool in_place = kFormat == PackedFormat::kU8 && whole > 0;
-    const size_t most = in_place ? whole : left;
-    const size_t inputs = most < kSliceInputs ? most : kSliceInputs;
+    inputs = in_place ? whole : left < kSliceInputs ? left : kSliceInputs;
     const size_t at = CodesOffset(w, 0) + begin / InputsPerLine(kFormat) * kLineBytes;
     const void* codes[kBlockPanels] = {};
     for (size_t p = 0; p < block.panels; ++p) {
@@ -273,30 +351,20 @@ void SumRows(const BlockArgs& block, Memory* m) {
         Unpack<kFormat>(w, own, DivideUp(inputs, InputsPerLine(kFormat)), m->slices[p].codes);
       }
     }
+    // The next panels, which lie behind these, are fetched while these are multiplied.
+    const size_t steps = DivideUp(inputs, kInputs) * DivideUp(block.tiles, 2);
+    Ahead ahead(panels + block.panels * PanelBytes(w), in_place ? block.panels * PanelBytes(w) : 0,
+                steps);
     for (size_t t = 0; t < block.tiles; t += 2) {
       const size_t tiles = block.tiles - t < 2 ? 1 : 2;
-      const size_t ahead = in_place && t == 0 && block.panels == 2 ? 2 * PanelBytes(w) : 0;
-      AddDots<kFormat>(block.rows.values + t * kRows * stride + begin, stride, codes, inputs, ahead,
-                       {tiles, block.panels}, begin == 0, m->dots + t);
-    }
-    begin += inputs;
-  }
-  for (size_t p = 0; p < block.panels; ++p) {
-    const uint8_t* const header = panels + p * PanelBytes(w);
-    const F32x16 scale = LoadScales(w.scale, header);
-    F32x16 minimum = Set(0.0f);
-    if (w.has_minimum) minimum = LoadScales(w.scale, header + MinimumDistance(w));
-    for (size_t r = 0; r < block.tiles * kRows; ++r) {
-      F32x16 sum = Set(0.0f);
-      if (w.has_minimum) sum = MulAdd(minimum, Set(block.rows.totals[r]), sum);
-      __m512i dot = _mm512_loadu_si512(m->dots[r / kRows][p] + r % kRows * kPanelOutputs);
-      if constexpr (kFormat == PackedFormat::kU8) {
-        dot = _mm512_add_epi32(dot, _mm512_set1_epi32(-128 * block.rows.sums[r]));
-      }
-      sum = MulAdd({_mm512_cvtepi32_ps(dot)}, scale * Set(block.rows.scales[r]), sum);
-      Store(m->sums[r] + p * kPanelOutputs, sum);
+      auto* const dots = m->dots + t % kBlockTiles;
+      AddDots<kFormat>(block.rows.values + t * kRows * stride + begin, stride, codes, inputs,
+                       {tiles, block.panels}, begin == 0, &ahead, &before, dots);
+      if (begin + inputs < w.k) continue;
+      before.Begin(block.rows, t * kRows, tiles * kRows, dots);
     }
   }
+  before.All();
 }
 
 void TurnFactors(const QuantizedRows& rows, size_t groups, size_t tiles, RowFactors* factors) {
@@ -316,29 +384,38 @@ template <PackedFormat kFormat>
 void Matmul(const IntegerMatmulArgs& args, size_t rows) {
   const PackedMatrix& w = args.weight;
   const size_t groups = GroupCount(w), inputs = TileInputs(w);
-  const size_t most = kFactors / groups < kBlockTiles ? kFactors / groups : kBlockTiles;
+  size_t most = kFactors / groups < kBlockTiles ? kFactors / groups : kBlockTiles;
+  // Of bytes that lie as tiles nothing is kept: as many rows as stay in the second cache.
+  if (kFormat == PackedFormat::kU8 && groups == 1 && w.k % kInputs == 0) {
+    most = DivideUp(kRowBytes, kRows * QuantizedStride(w.k));
+  }
   Memory m;
   // What pads the last tile of a panel meets zeros, but it is read.
-  std::memset(m.slices[0].codes, 0, sizeof m.slices[0].codes);
-  std::memset(m.slices[1].codes, 0, sizeof m.slices[1].codes);
+  if (w.k % inputs != 0) {
+    std::memset(m.slices[0].codes, 0, sizeof m.slices[0].codes);
+    std::memset(m.slices[1].codes, 0, sizeof m.slices[1].codes);
+  }
   const TileConfig config(inputs / 4);
   FinishStores();
   _tile_loadconfig(&config);
   for (size_t begin = 0; begin < rows; begin += most * kRows) {
-    BlockArgs block = {w, 0, 0, RowsFrom(args, begin).rows, (rows - begin) / kRows};
+    const IntegerMatmulArgs from = RowsFrom(args, begin);
+    BlockArgs block = {w, 0, 0, from.rows, (rows - begin) / kRows};
     if (block.tiles > most) block.tiles = most;
     if (groups > 1) TurnFactors(block.rows, groups, block.tiles, m.factors);
     for (size_t panel = args.out.begin; panel < args.out.end; panel += kBlockPanels) {
       block.panel = panel;
       block.panels = args.out.end - panel < kBlockPanels ? 1 : kBlockPanels;
       if (groups == 1) {
-        SumRows<kFormat>(block, &m);
-      } else if (w.has_minimum) {
+        MultiplyRows<kFormat>(block, from.out, &m);
+        continue;
+      }
+      if (w.has_minimum) {
         SumGroups<kFormat, true>(block, &m);
       } else {
         SumGroups<kFormat, false>(block, &m);
       }
-      Finish(args.out, begin, block.tiles * kRows, panel, block.panels, m.sums[0], kSumsStride);
+      Finish(from.out, 0, block.tiles * kRows, panel, block.panels, m.sums[0], kSumsStride);
     }
   }
   _tile_release();

@@ -16,8 +16,9 @@
 
 namespace rushlight::kernels {
 
-// Bytes between quantized rows: what lies behind k is zero, and a line of weights may meet it.
-constexpr size_t QuantizedStride(size_t k) { return DivideUp(k, kLineBytes) * kLineBytes; }
+// Bytes between quantized rows: what lies behind k is zero, and a line of weights may meet it.  An
+// odd number of lines, so that a column of rows is spread over all sets of a cache.
+constexpr size_t QuantizedStride(size_t k) { return (DivideUp(k, kLineBytes) | 1) * kLineBytes; }
 
 inline constexpr float kSmallestMagnitude = 0x1p-100f;  // so that 127 / magnitude is finite
 

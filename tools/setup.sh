@@ -85,22 +85,23 @@ peers() {
   once .venv-peers peers requirements/peers.txt pip .venv-peers install -r requirements/peers.txt
 }
 
-# bench_venv NAME: an environment for one peer, from requirements/peers-NAME.txt.
+# bench_venv NAME [OPTION...]: an environment for one peer, from requirements/peers-NAME.txt; options of pip install.
 bench_venv() {
   local folder=.venv-bench-$1 requirements=requirements/peers-$1.txt
   [ -x "$folder/bin/python" ] || python3 -m venv "$folder"
-  once "$folder" all "$requirements" pip "$folder" install -r "$requirements"
+  once "$folder" all "$requirements" pip "$folder" install "${@:2}" -r "$requirements"
 }
 
 bench_llamacpp() (
   # llama.cpp is compiled here, for this CPU; its package has no binary.  One job: it takes some 7 minutes.
   # With AMX by Clang: compiled by GCC 12 its tiles are illegal instructions (a configuration that is not stored).
+  # What pip keeps from another time may be compiled otherwise.
   if grep -q amx_int8 /proc/cpuinfo; then
     apt <(echo clang)
     export CC=clang CXX=clang++
   fi
   CMAKE_ARGS="-DGGML_NATIVE=ON -DLLAVA_BUILD=OFF" CMAKE_BUILD_PARALLEL_LEVEL="${CMAKE_BUILD_PARALLEL_LEVEL:-1}" \
-    bench_venv llamacpp
+    bench_venv llamacpp --no-cache-dir
 )
 
 bench_peers() {

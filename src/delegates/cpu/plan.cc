@@ -450,6 +450,7 @@ Result<const Plan*> LoadPlan(const PlanSource& source, Arena& arena) {
       kernels::ChooseIsa(platform::CpuFeatures(), platform::Setting("RUSHLIGHT_ISA"));
   plan->integers = &kernels::kIntegerKernels[isa];
   plan->float_matmul = kernels::kFloatMatmul[isa];
+  plan->round_row = kernels::kRoundRow[isa];
   plan->bf16_matmul = kernels::kBF16Matmul[isa];
   plan->rows = kernels::kRowKernels[isa];
   plan->attention = kernels::kAttention[isa];

@@ -37,6 +37,7 @@ struct Plan {
 
   const kernels::IntegerKernels* integers;
   kernels::FloatMatmul float_matmul;
+  kernels::RoundRow round_row;
   kernels::BF16Matmul bf16_matmul;
   const kernels::RowKernels* rows;
   kernels::Attention attention;       // of a cache

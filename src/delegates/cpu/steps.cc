@@ -184,7 +184,7 @@ Error Call::MatmulRows(const fb::Matmul& step, size_t first, size_t m) {
   auto* const halves = reinterpret_cast<BFloat16*>(quantized_);
   if (bf16) {
     RL_RETURN_IF_ERROR(ForRows(m, w.k, [&](size_t i) {
-      kernels::RoundRow(x + i * in.stride, w.k, halves + i * kernels::RoundedStride(w.k));
+      plan_.round_row(x + i * in.stride, w.k, halves + i * kernels::RoundedStride(w.k));
     }));
   }
   const auto multiply = [&](const PackedMatrix& part, const kernels::MatmulOutput& to) {

@@ -52,6 +52,19 @@ void Rows(const BF16MatmulArgs& args, size_t row, size_t panel) {
 
 }  // namespace
 
+void Round(const float* x, size_t k, BFloat16* out) {
+  for (size_t i = 0; i < k; ++i) {
+    uint32_t bits;
+    std::memcpy(&bits, x + i, sizeof bits);
+    const uint32_t magnitude = bits & 0x7fffffffu;
+    bits = magnitude < 0x00800000u ? bits ^ magnitude : bits;
+    float normal;
+    std::memcpy(&normal, &bits, sizeof normal);
+    out[i] = BFloat16(normal);
+  }
+  for (size_t i = k; i < RoundedStride(k); ++i) out[i] = BFloat16(0.0f);
+}
+
 void MatmulBF16(const BF16MatmulArgs& args) {
   size_t panel = args.out.begin;
   for (; panel + 2 <= args.out.end; panel += 2) Rows<kPairRows, 2>(args, 0, panel);

@@ -3,20 +3,12 @@
 
 #include "src/kernels/packed/matmul_bf16.h"
 
-#include <cmath>
-
 #include "src/kernels/vector/table.h"
 
 namespace rushlight::kernels {
 
-void RoundRow(const float* x, size_t k, BFloat16* out) {
-  for (size_t i = 0; i < k; ++i) {
-    out[i] = BFloat16(std::fabs(x[i]) < 0x1p-126f ? std::copysign(0.0f, x[i]) : x[i]);
-  }
-  for (size_t i = k; i < RoundedStride(k); ++i) out[i] = BFloat16(0.0f);
-}
-
 RUSHLIGHT_DECLARE_VECTOR(void MatmulBF16(const BF16MatmulArgs& args))
+RUSHLIGHT_DECLARE_VECTOR(void Round(const float* x, size_t k, BFloat16* out))
 #if defined(__x86_64__)
 namespace avx512bf16 {
 void MatmulBF16(const BF16MatmulArgs& args);
@@ -34,6 +26,7 @@ constexpr PerIsa<BF16Matmul> WithBF16(PerIsa<BF16Matmul> table) {
   return table;
 }
 
+constexpr PerIsa<RoundRow> kRoundRow = RUSHLIGHT_VECTOR_TABLE(Round);
 constexpr PerIsa<BF16Matmul> kBF16Matmul = WithBF16(RUSHLIGHT_VECTOR_TABLE(MatmulBF16));
 
 }  // namespace rushlight::kernels

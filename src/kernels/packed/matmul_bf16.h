@@ -25,7 +25,8 @@ constexpr size_t RoundedStride(size_t k) { return DivideUp(k, 32) * 32; }
 
 // A row of floats to the nearest bf16, ties to even, subnormal ones to zero; out
 // [RoundedStride(k)].
-void RoundRow(const float* x, size_t k, BFloat16* out);
+using RoundRow = void (*)(const float* x, size_t k, BFloat16* out);
+extern const PerIsa<RoundRow> kRoundRow;
 
 struct BF16MatmulArgs {
   PackedMatrix weight;  // kBF16

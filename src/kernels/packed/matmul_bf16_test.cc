@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <limits>
 #include <random>
 #include <vector>
@@ -45,7 +46,7 @@ struct Case {
     w.panels = panels;
     x.resize(m * RoundedStride(k));
     for (size_t r = 0; r < m; ++r) {
-      RoundRow(RandomFloats(k, random).data(), k, x.data() + r * RoundedStride(k));
+      kRoundRow[Isa::kScalar](RandomFloats(k, random).data(), k, x.data() + r * RoundedStride(k));
     }
     bias = RandomFloats(n, random);
     residual = RandomFloats(m * n, random);
@@ -164,12 +165,34 @@ TEST(MatmulBF16, RoundsToNearest) {
                                 -1.0000001f,  0x1p-126f,
                                 kInfinity,    -0.0f,
                                 std::nanf("")};
-  std::vector<BFloat16> out(RoundedStride(x.size()), BFloat16(5.0f));
-  RoundRow(x.data(), x.size(), out.data());
   const std::vector<float> want = {1.0f, 1.0f, 1.015625f, 0.0f, -1.0f, 0x1p-126f, kInfinity, -0.0f};
-  ExpectSameBits(std::vector<float>(out.begin(), out.begin() + 8), want);
-  EXPECT_TRUE(std::isnan(out[8]));
-  for (size_t i = x.size(); i < out.size(); ++i) EXPECT_EQ(out[i].bits, 0) << i;
+  for (const Isa isa : RunnableIsas()) {
+    std::vector<BFloat16> out(RoundedStride(x.size()), BFloat16(5.0f));
+    kRoundRow[isa](x.data(), x.size(), out.data());
+    ExpectSameBits(std::vector<float>(out.begin(), out.begin() + 8), want);
+    EXPECT_TRUE(std::isnan(out[8]));
+    for (size_t i = x.size(); i < out.size(); ++i) EXPECT_EQ(out[i].bits, 0) << i;
+  }
+}
+
+// Rows long enough for vectors, of any bits.
+TEST(MatmulBF16, RoundsTheSameOnEveryInstructionSet) {
+  std::mt19937 random(7);
+  for (const size_t k : {1, 31, 64, 333}) {
+    std::vector<float> x(k);
+    for (float& v : x) {
+      const auto bits = static_cast<uint32_t>(random()) & (random() % 4 == 0 ? 0x807fffffu : ~0u);
+      std::memcpy(&v, &bits, sizeof v);
+    }
+    std::vector<BFloat16> want(RoundedStride(k)), out(RoundedStride(k));
+    kRoundRow[Isa::kScalar](x.data(), k, want.data());
+    for (const Isa isa : RunnableIsas()) {
+      kRoundRow[isa](x.data(), k, out.data());
+      for (size_t i = 0; i < out.size(); ++i) {
+        EXPECT_EQ(out[i].bits, want[i].bits) << Info(isa).name << " " << i;
+      }
+    }
+  }
 }
 
 }  // namespace

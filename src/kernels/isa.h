@@ -56,6 +56,14 @@ constexpr bool CanRun(Isa isa, uint32_t features) {
   return (features & Info(isa).needs) == Info(isa).needs;
 }
 
+// Whether there is one of that name.
+inline bool IsIsa(const char* name) {
+  for (const IsaInfo& info : kIsas) {
+    if (std::strcmp(name, info.name) == 0) return true;
+  }
+  return false;
+}
+
 // The best that the CPU can run and that is not above `cap`, a name; null or a name that is none:
 // no cap.
 inline Isa ChooseIsa(uint32_t features, const char* cap) {

@@ -133,10 +133,12 @@ def test_sessions_together_are_as_alone(engine):
     for one, row in zip(alone, together, strict=True):
         assert (one == row).all()
     session = engine.session()
-    with pytest.raises(_native.Error):
+    with pytest.raises(ValueError, match="a session twice"):
         engine.feed_together([session, session], [[5], [5]])
-    with pytest.raises(_native.Error):
+    with pytest.raises(ValueError, match="1 sessions, but 2"):
         engine.feed_together([session], [[5], [5]])
+    with pytest.raises(ValueError, match="no tokens"):
+        session.feed([])
     assert engine.feed_together([], []).shape == (0, VOCAB)
 
 

@@ -7,6 +7,7 @@
 
 #include <cstdio>
 #include <cstring>
+#include <iterator>
 #include <vector>
 
 #include "rushlight/describe.h"
@@ -34,6 +35,19 @@ int RunPython(int argc, char** argv) {
   return 1;
 }
 
+// Says that there is no such command, and which there are.
+int NoCommand(const CLI::App& app, const char* name) {
+  std::fprintf(stderr, "rushlight: no command %s; there are", name);
+  for (const CLI::App* command : app.get_subcommands(nullptr)) {
+    std::fprintf(stderr, " %s,", command->get_name().c_str());
+  }
+  for (const char* command : kInPython) {
+    std::fprintf(stderr, " %s%s", command,
+                 command == kInPython[std::size(kInPython) - 1] ? "\n" : ",");
+  }
+  return 2;
+}
+
 }  // namespace
 }  // namespace rushlight::cli
 
@@ -50,6 +64,10 @@ int main(int argc, char** argv) {
   rushlight::cli::AddInspect(app, &status);
   rushlight::cli::AddRun(app, &status);
   app.footer("export and verify are Python's: rushlight export --help");
+  const auto named = [&](const CLI::App* command) { return command->get_name() == argv[1]; };
+  if (argc > 1 && argv[1][0] != '-' && app.get_subcommands(named).empty()) {
+    return rushlight::cli::NoCommand(app, argv[1]);
+  }
   CLI11_PARSE(app, argc, argv);
   return status;
 }

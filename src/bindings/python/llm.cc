@@ -9,6 +9,9 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
+#include <set>
+#include <string>
+
 #include "rushlight/llm/chat.h"
 #include "src/bindings/python/native.h"
 
@@ -40,9 +43,24 @@ nb::object Copied(std::vector<float> values, std::initializer_list<size_t> shape
   return nb::cast(nb::ndarray<nb::numpy, float>(copy->data(), shape, owner));
 }
 
+// ValueError where sessions and tokens do not belong together.
+void CheckTogether(const std::vector<Session*>& sessions,
+                   const std::vector<std::vector<int32_t>>& tokens) {
+  if (sessions.size() != tokens.size()) {
+    throw nb::value_error(("feed_together: " + std::to_string(sessions.size()) + " sessions, but " +
+                           std::to_string(tokens.size()) + " lists of tokens")
+                              .c_str());
+  }
+  const std::set<const Session*> each(sessions.begin(), sessions.end());
+  if (each.size() != sessions.size()) {
+    throw nb::value_error("feed_together: a session twice; fork() makes another of it");
+  }
+}
+
 // The logits that follow each session's last token, float32 [sessions, vocab_size], copied.
 nb::object FeedTogether(const Engine& engine, const std::vector<Session*>& sessions,
                         const std::vector<std::vector<int32_t>>& tokens, size_t threads) {
+  CheckTogether(sessions, tokens);
   ExecuteOptions options;
   options.threads = threads;
   std::vector<float> all;
@@ -69,6 +87,7 @@ Session* Opened(Result<Session> session, const Engine& engine) {
 
 // The logits that follow the last token, float32 [vocab_size], copied.
 nb::object Feed(Session& session, const std::vector<int32_t>& tokens, size_t threads) {
+  if (tokens.empty()) throw nb::value_error("feed: no tokens; logits follow one at least");
   ExecuteOptions options;
   options.threads = threads;
   const Result<Span<const float>> logits = [&] {

@@ -446,8 +446,11 @@ Result<const Plan*> LoadPlan(const PlanSource& source, Arena& arena) {
 
   plan->weights = ListWeights(in, matrices, vector_bytes, weights);
 
-  const kernels::Isa isa =
-      kernels::ChooseIsa(platform::CpuFeatures(), platform::Setting("RUSHLIGHT_ISA"));
+  const char* const cap = platform::Setting("RUSHLIGHT_ISA");
+  if (cap != nullptr && !kernels::IsIsa(cap)) {
+    platform::Log(platform::LogLevel::kWarning, "RUSHLIGHT_ISA is no instruction set: ignored");
+  }
+  const kernels::Isa isa = kernels::ChooseIsa(platform::CpuFeatures(), cap);
   plan->integers = &kernels::kIntegerKernels[isa];
   plan->float_matmul = kernels::kFloatMatmul[isa];
   plan->round_row = kernels::kRoundRow[isa];

@@ -4,9 +4,6 @@
 // What memory gives threads that only read: the limit of decoding.
 //
 //   bandwidth MEGABYTES THREADS      prints 10^9 bytes a second
-//
-// The fastest of several runs, each of as many passes as decode.py decodes tokens: where neighbours
-// come and go, the fastest pass of many is not what a run of tokens could have had.
 
 #include <atomic>
 #include <chrono>
@@ -47,8 +44,6 @@ double Pass(const Limits& limits, const float* p, size_t n, size_t threads) {
          *std::min_element(begins.begin(), begins.end());
 }
 
-constexpr int kRuns = 3, kPasses = 64;
-
 int Main(size_t megabytes, size_t threads) {
   if (megabytes == 0 || megabytes > 65536 || threads == 0 || threads > 1024) {
     std::fprintf(stderr, "usage: bandwidth MEGABYTES THREADS\n");
@@ -64,12 +59,9 @@ int Main(size_t megabytes, size_t threads) {
   }
   std::memset(pages, 0, size);
   double fastest = 1e9;
-  for (int run = 0; run < kRuns; ++run) {
-    double seconds = 0;
-    for (int i = 0; i < kPasses; ++i) {
-      seconds += Pass(limits, static_cast<const float*>(pages), size / 4, threads);
-    }
-    fastest = std::min(fastest, seconds / kPasses);
+  const double begin = Seconds();
+  for (int i = 0; i < 5 || Seconds() - begin < 0.5; ++i) {
+    fastest = std::min(fastest, Pass(limits, static_cast<const float*>(pages), size / 4, threads));
   }
   std::printf("%.2f\n", static_cast<double>(size) / fastest / 1e9);
   platform::FreePages(pages, size);

@@ -4,11 +4,11 @@
 #include "rushlight/llm/engine.h"
 
 #include <algorithm>
-#include <limits>
 
 #include "rushlight/half.h"
 #include "rushlight/platform.h"
 #include "src/core/file_bytes.h"
+#include "src/kernels/rows/rows.h"
 
 namespace rushlight::llm {
 namespace {
@@ -232,21 +232,9 @@ Result<Span<const float>> Session::Logits() {
 }
 
 int32_t Argmax(Span<const float> logits) {
-  // The largest first, in lanes that the compiler makes vectors of; then where it is.
-  constexpr size_t kLanes = 16;
-  float lane[kLanes];
-  std::fill_n(lane, kLanes, -std::numeric_limits<float>::infinity());
-  size_t i = 0;
-  for (; i + kLanes <= logits.size(); i += kLanes) {
-    for (size_t k = 0; k < kLanes; ++k) {
-      const float x = logits[i + k];
-      lane[k] = x > lane[k] ? x : lane[k];
-    }
-  }
-  float largest = *std::max_element(lane, lane + kLanes);
-  for (; i < logits.size(); ++i) largest = logits[i] > largest ? logits[i] : largest;
-  const float* const found = std::find(logits.begin(), logits.end(), largest);
-  return found == logits.end() ? 0 : static_cast<int32_t>(found - logits.begin());
+  static const kernels::RowKernels* const rows = kernels::kRowKernels[kernels::ChooseIsa(
+      platform::CpuFeatures(), platform::Setting("RUSHLIGHT_ISA"))];
+  return static_cast<int32_t>(rows->argmax(logits.data(), logits.size()));
 }
 
 }  // namespace rushlight::llm

@@ -10,8 +10,8 @@
 //   3. sums += weights x values, one chain over positions
 // Integers are multiplied as they are: a position's scales, where it has them, are factors of its
 // score and of its weight.
-// A row takes only positions that it sees, whatever its neighbours do.  Keys and values are fetched
-// a block ahead: decode waits for memory.
+// A row takes only positions that it sees, whatever its neighbours do.  Decode waits for memory:
+// with a block's keys its values are fetched, with these the next block's keys, or the next item's.
 
 #include "src/kernels/attention/rows-inl.h"
 #include "src/kernels/vector/line-inl.h"
@@ -28,9 +28,10 @@ template <int kRows>
 constexpr int kWide = kRows > kItemRows / 2 ? kTileVectors : 2 * kTileVectors;
 static_assert(kBlockVectors % (2 * kTileVectors) == 0);
 
-// scores[row][i] = sum of q[row][dim] * keys[dim][i]; `ahead` elements on are fetched.
+// scores[row][i] = sum of q[row][dim] * keys[dim][i]; `next` is fetched meanwhile, a line for a
+// line.
 template <int kRows, class T>
-void ScoreTile(const float* q, size_t size, const T* keys, size_t ahead, float* scores) {
+void ScoreTile(const float* q, size_t size, const T* keys, const T* next, float* scores) {
   constexpr int kVectors = kWide<kRows>;
   constexpr size_t kTogether = sizeof(T) == 2 ? 2 : 1;
   for (int first = 0; first < kBlockVectors; first += kVectors) {
@@ -41,10 +42,13 @@ void ScoreTile(const float* q, size_t size, const T* keys, size_t ahead, float* 
       for (int v = 0; v < kVectors; ++v) sum[r][v] = Set(0.0f);
     }
     const T* key = keys + 16 * kTogether * first;
-    for (size_t dim = 0; dim < size; dim += kTogether, key += kTogether * kAttentionBlock) {
+    const T* fetch = next + 16 * kTogether * first;
+    for (size_t dim = 0; dim < size; dim += kTogether) {
       RUSHLIGHT_UNROLL
-      for (int v = 0; v < kVectors; ++v) __builtin_prefetch(key + ahead + 16 * kTogether * v);
+      for (int v = 0; v < kVectors; ++v) __builtin_prefetch(fetch + 16 * kTogether * v);
       AddLine(q + dim, size, key, 16 * kTogether, size - dim, sum);
+      key += kTogether * kAttentionBlock;
+      fetch += kTogether * kAttentionBlock;
     }
     RUSHLIGHT_UNROLL
     for (int r = 0; r < kRows; ++r) {
@@ -76,7 +80,7 @@ RUSHLIGHT_INLINE F32x16 LoadSome(const T* p, size_t n) {
 // sums[row][16 * vector] += weights[row][i] * values[i] for positions of the block; of the values
 // the first `last` of a vector if it is not whole.
 template <int kRows, int kVectors, bool kWhole, class T>
-void ValueTile(const float* weights, Range positions, const T* values, size_t size, size_t ahead,
+void ValueTile(const float* weights, Range positions, const T* values, size_t size, const T* next,
                size_t padded, size_t last, float* sums) {
   F32x16 sum[kRows][kVectors];
   RUSHLIGHT_UNROLL
@@ -85,11 +89,12 @@ void ValueTile(const float* weights, Range positions, const T* values, size_t si
     for (int v = 0; v < kVectors; ++v) sum[r][v] = Load(sums + r * padded + 16 * v);
   }
   const T* value = values + positions.begin * size;
-  for (size_t i = positions.begin; i < positions.end; ++i, value += size) {
+  const T* fetch = next + positions.begin * size;
+  for (size_t i = positions.begin; i < positions.end; ++i, value += size, fetch += size) {
     F32x16 x[kVectors];
     RUSHLIGHT_UNROLL
     for (int v = 0; v < kVectors; ++v) {
-      __builtin_prefetch(value + 16 * v + ahead);
+      __builtin_prefetch(fetch + 16 * v);
       if constexpr (kWhole) {
         x[v] = Load(value + 16 * v);
       } else {
@@ -111,20 +116,20 @@ void ValueTile(const float* weights, Range positions, const T* values, size_t si
 }
 
 template <int kRows, class T>
-void AddValues(const float* weights, Range positions, const T* values, size_t size, size_t ahead,
+void AddValues(const float* weights, Range positions, const T* values, size_t size, const T* next,
                size_t padded, float* sums) {
   if (positions.begin >= positions.end) return;
   constexpr int kVectors = kWide<kRows>;
   size_t d = 0;
   for (; d + 16 * kVectors <= size; d += 16 * kVectors) {
-    ValueTile<kRows, kVectors, true>(weights, positions, values + d, size, ahead, padded, 16,
+    ValueTile<kRows, kVectors, true>(weights, positions, values + d, size, next + d, padded, 16,
                                      sums + d);
   }
   for (; d + 16 <= size; d += 16) {
-    ValueTile<kRows, 1, true>(weights, positions, values + d, size, ahead, padded, 16, sums + d);
+    ValueTile<kRows, 1, true>(weights, positions, values + d, size, next + d, padded, 16, sums + d);
   }
   if (d < size) {
-    ValueTile<kRows, 1, false>(weights, positions, values + d, size, ahead, padded, size - d,
+    ValueTile<kRows, 1, false>(weights, positions, values + d, size, next + d, padded, size - d,
                                sums + d);
   }
 }
@@ -136,16 +141,16 @@ constexpr int kFewer = kRows > 8   ? kRows / 2
                                    : kRows - 1;
 
 template <int kRows, class T>
-void ScoreRows(const Rows& rows, const T* keys, size_t size, size_t ahead, size_t row) {
+void ScoreRows(const Rows& rows, const T* keys, size_t size, const T* next, size_t row) {
   for (; rows.count - row >= kRows; row += kRows) {
-    ScoreTile<kRows>(rows.q + row * size, size, keys, row == 0 ? ahead : 0,
+    ScoreTile<kRows>(rows.q + row * size, size, keys, row == 0 ? next : keys,
                      rows.weights + row * kAttentionBlock);
   }
-  if constexpr (kRows > 1) ScoreRows<kFewer<kRows>>(rows, keys, size, ahead, row);
+  if constexpr (kRows > 1) ScoreRows<kFewer<kRows>>(rows, keys, size, next, row);
 }
 
 template <int kRows, class T>
-void AddRows(const Rows& rows, const Range* sees, const T* values, size_t size, size_t ahead,
+void AddRows(const Rows& rows, const Range* sees, const T* values, size_t size, const T* next,
              size_t padded, size_t row) {
   for (; rows.count - row >= kRows; row += kRows) {
     const float* weights = rows.weights + row * kAttentionBlock;
@@ -159,52 +164,67 @@ void AddRows(const Rows& rows, const Range* sees, const T* values, size_t size, 
     for (size_t r = 0; r < kRows; ++r) {
       const Range own = {sees[row + r].begin,
                          sees[row + r].end < all.begin ? sees[row + r].end : all.begin};
-      AddValues<1>(weights + r * kAttentionBlock, own, values, size, 0, padded, sums + r * padded);
+      AddValues<1>(weights + r * kAttentionBlock, own, values, size, values, padded,
+                   sums + r * padded);
     }
-    AddValues<kRows>(weights, all, values, size, row == 0 ? ahead : 0, padded, sums);
+    AddValues<kRows>(weights, all, values, size, row == 0 ? next : values, padded, sums);
     for (size_t r = 0; r < kRows; ++r) {
-      AddValues<1>(weights + r * kAttentionBlock, {all.end, sees[row + r].end}, values, size, 0,
-                   padded, sums + r * padded);
+      AddValues<1>(weights + r * kAttentionBlock, {all.end, sees[row + r].end}, values, size,
+                   values, padded, sums + r * padded);
     }
   }
-  if constexpr (kRows > 1) AddRows<kFewer<kRows>>(rows, sees, values, size, ahead, padded, row);
+  if constexpr (kRows > 1) AddRows<kFewer<kRows>>(rows, sees, values, size, next, padded, row);
 }
 
+// A head's block of positions.
 template <class T>
-void AttendRows(const AttentionArgs& args, Rows& rows) {
+struct Block {
+  const T* keys;
+  const T* values;
+  Scales scales;
+};
+
+template <class T>
+RUSHLIGHT_INLINE Block<T> BlockAt(const KvCache& cache, size_t block, size_t head) {
+  const size_t first = (block * cache.kv_heads + head) * kAttentionBlock;  // position of all heads'
+  const uint8_t* keys =
+      static_cast<const uint8_t*>(cache.keys) + first * (KeyBytes(cache) / cache.kv_heads);
+  const uint8_t* values =
+      static_cast<const uint8_t*>(cache.values) + first * (ValueBytes(cache) / cache.kv_heads);
+  Scales scales = {};
+  if constexpr (sizeof(T) == 1) {
+    scales = {reinterpret_cast<const float*>(keys), reinterpret_cast<const float*>(values)};
+    keys += kAttentionBlock * sizeof(float);
+    values += kAttentionBlock * sizeof(float);
+  }
+  return {reinterpret_cast<const T*>(keys), reinterpret_cast<const T*>(values), scales};
+}
+
+// `next_head`: of the next item.
+template <class T>
+void AttendRows(const AttentionArgs& args, Rows& rows, size_t next_head) {
   const KvCache& cache = args.cache;
   const size_t padded = PaddedValueSize(cache);
-  // Bytes of a block, of all heads.
-  const size_t key_block = KeyBytes(cache) * kAttentionBlock;
-  const size_t value_block = ValueBytes(cache) * kAttentionBlock;
-  const uint8_t* const first_keys =
-      static_cast<const uint8_t*>(cache.keys) + rows.head * (key_block / cache.kv_heads);
-  const uint8_t* const first_values =
-      static_cast<const uint8_t*>(cache.values) + rows.head * (value_block / cache.kv_heads);
   for (size_t r = 0; r < rows.count; ++r) {
     std::memcpy(rows.q + r * cache.key_size, Query(args, rows, r), cache.key_size * sizeof(float));
   }
   Range sees[kAttentionRows];
-  for (size_t block = rows.all.begin / kAttentionBlock * kAttentionBlock; block < rows.all.end;
-       block += kAttentionBlock) {
-    const uint8_t* keys = first_keys + block / kAttentionBlock * key_block;
-    const uint8_t* values = first_values + block / kAttentionBlock * value_block;
-    Scales scales = {};
-    if constexpr (sizeof(T) == 1) {
-      scales = {reinterpret_cast<const float*>(keys), reinterpret_cast<const float*>(values)};
-      keys += kAttentionBlock * sizeof(float);
-      values += kAttentionBlock * sizeof(float);
+  const size_t first = rows.all.begin / kAttentionBlock;
+  const size_t end = (rows.all.end + kAttentionBlock - 1) / kAttentionBlock;
+  for (size_t i = first; i < end; ++i) {
+    const Block<T> block = BlockAt<T>(cache, i, rows.head);
+    const Block<T> next =
+        i + 1 < end ? BlockAt<T>(cache, i + 1, rows.head) : BlockAt<T>(cache, first, next_head);
+    for (size_t r = 0; r < rows.count; ++r) {
+      sees[r] = InBlock(rows.sees[r], i * kAttentionBlock);
     }
-    for (size_t r = 0; r < rows.count; ++r) sees[r] = InBlock(rows.sees[r], block);
-    ScoreRows<kItemRows>(rows, reinterpret_cast<const T*>(keys), cache.key_size,
-                         key_block / sizeof(T), 0);
+    ScoreRows<kItemRows>(rows, block.keys, cache.key_size, block.values, 0);
     Nothing nothing;
     for (size_t r = 0; r < rows.count; r += kWeighed) {
-      Weigh<StoredWeights>(args, block, scales, rows, r, rows.weights + r * kAttentionBlock,
-                           nothing);
+      Weigh<StoredWeights>(args, i * kAttentionBlock, block.scales, rows, r,
+                           rows.weights + r * kAttentionBlock, nothing);
     }
-    AddRows<kItemRows>(rows, sees, reinterpret_cast<const T*>(values), cache.value_size,
-                       value_block / sizeof(T), padded, 0);
+    AddRows<kItemRows>(rows, sees, block.values, cache.value_size, next.keys, padded, 0);
   }
   End(args, rows);
 }
@@ -217,20 +237,22 @@ void Attend(const AttentionArgs& args) {
   rows.q = args.scratch;
   rows.weights = rows.q + cache.key_size * kAttentionRows;
   rows.sums = rows.weights + kAttentionRows * kAttentionBlock;
+  const size_t tiles = AttentionItems(args) / cache.kv_heads;
   for (size_t item = args.begin; item < args.end; ++item) {
     Begin(args, item, rows);
+    const size_t next_head = item + 1 < args.end ? (item + 1) / tiles : rows.head;
     switch (cache.type) {
       case DType::kBFloat16:
-        AttendRows<BFloat16>(args, rows);
+        AttendRows<BFloat16>(args, rows, next_head);
         break;
       case DType::kFloat16:
-        AttendRows<Float16>(args, rows);
+        AttendRows<Float16>(args, rows, next_head);
         break;
       case DType::kInt8:
-        AttendRows<int8_t>(args, rows);
+        AttendRows<int8_t>(args, rows, next_head);
         break;
       default:
-        AttendRows<float>(args, rows);
+        AttendRows<float>(args, rows, next_head);
     }
   }
 }

@@ -14,10 +14,9 @@
 namespace rushlight::kernels::RUSHLIGHT_ISA {
 namespace {
 
-// Panels before an epilogue, so that gates and what they gate are together; of one row, and of
-// more.
+// Panels before an epilogue, so that gates and what they gate are together; of one row some tiles.
 inline constexpr size_t kBlockPanels = 2;
-inline constexpr size_t kRowBlockPanels = kRowPanels > kBlockPanels ? kRowPanels : kBlockPanels;
+inline constexpr size_t kRowBlockPanels = 4 * (kRowPanels > 1 ? kRowPanels : kBlockPanels);
 // How far ahead one row fetches each panel: what a memory has under way, in all panels of a tile.
 inline constexpr size_t kAhead = 4 * 1024;
 

@@ -133,8 +133,9 @@ RUSHLIGHT_INLINE F32x16 FinishScores(const AttentionArgs& args, Range sees, cons
 // results.
 // `meanwhile` does something else, row by row.
 template <class Weights, class Meanwhile>
-void Weigh(const AttentionArgs& args, size_t block, Scales scales, Rows& rows, size_t first,
-           float* scores /*[kWeighed, kAttentionBlock]*/, Meanwhile& meanwhile) {
+RUSHLIGHT_ONCE void Weigh(const AttentionArgs& args, size_t block, Scales scales, Rows& rows,
+                          size_t first, float* scores /*[kWeighed, kAttentionBlock]*/,
+                          Meanwhile& meanwhile) {
   const size_t padded = PaddedValueSize(args.cache);
   const size_t count = rows.count - first < kWeighed ? rows.count - first : kWeighed;
   const F32x16 nothing = Set(-__builtin_inff());

@@ -6,6 +6,12 @@
 // Lambdas in a region do not belong to it: Clang's attribute passes them by.
 #pragma once
 
+// Once, not again for arguments that are constants somewhere: large functions.
+#if defined(__clang__)
+#define RUSHLIGHT_ONCE __attribute__((noinline))
+#else
+#define RUSHLIGHT_ONCE __attribute__((noinline, noclone))
+#endif
 #define RUSHLIGHT_INLINE inline __attribute__((always_inline))
 
 #if defined(__clang__)

@@ -41,6 +41,14 @@ class Context {
   const std::atomic<bool>* cancel = nullptr;
   int64_t deadline = 0;  // platform::MonotonicNanos(), 0: none
 
+  void (*on_step)(void* listener, uint32_t step) = nullptr;  // null: nobody listens
+  void* listener = nullptr;
+
+  // A delegate says that a step of its own begins, for those who listen (event.h).
+  void BeginStep(uint32_t step) const {
+    if (on_step != nullptr) on_step(listener, step);
+  }
+
   // kCancelFlag or kTimeBudget where the execution is to stop.
   Error CheckBudget() const;
 

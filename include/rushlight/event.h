@@ -15,7 +15,7 @@ enum class EventKind : uint8_t {
   kExecuteEnd,
   kInstructionBegin,  // instruction: its position; a delegate call is an instruction too
   kInstructionEnd,
-  kDelegateStep,  // a delegate reports a step of its own; index: the step
+  kDelegateStep,  // a delegate begins a step of its own; index: the step
 };
 
 struct Event {

@@ -136,7 +136,7 @@ class Method {
   Error CallDelegate(const Instruction& instruction, Span<const DelegateRow> rows);
   static Error StepTogether(Span<Method* const> methods, bool* done);
   static Error DelegateTogether(Span<Method* const> methods, size_t instruction);
-  void Notify(EventKind kind, size_t instruction) const;
+  void Notify(EventKind kind, size_t instruction, uint32_t index = 0) const;
 
   MethodMeta meta_;
   const Program* program_ = nullptr;

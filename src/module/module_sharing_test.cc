@@ -7,6 +7,8 @@
 #include <fstream>
 #include <memory>
 #include <thread>
+#include <utility>
+#include <vector>
 
 #include "rushlight/describe.h"
 #include "rushlight/module.h"
@@ -81,6 +83,26 @@ TEST(ModuleSharing, StateOfDelegates) {
   EXPECT_EQ(second[0], first[0] + 2);  // called twice an execution
   ASSERT_TRUE(module->ResetState().ok());
   EXPECT_EQ(Execute(*module, "forward", inputs), first);
+}
+
+TEST(ModuleSharing, DelegatesTellOfTheirSteps) {
+  auto module = Load("delegates");
+  ASSERT_TRUE(module.ok()) << Describe(module.error());
+  const HostTensor x(DType::kFloat32, {4}, {1.0f, 2.0f, 3.0f, 4.0f});
+  const Value inputs[] = {x};
+  std::vector<std::pair<EventKind, uint32_t>> events;
+  ExecuteOptions options;
+  options.events.self = &events;
+  options.events.notify = [](void* self, const Event& event) {
+    static_cast<std::vector<std::pair<EventKind, uint32_t>>*>(self)->emplace_back(event.kind,
+                                                                                  event.index);
+  };
+  ASSERT_TRUE(module->Execute("forward", inputs, options).ok());
+  const auto step = std::pair(EventKind::kDelegateStep, 7u);
+  EXPECT_GT(std::count(events.begin(), events.end(), step), 1);
+  events.clear();
+  ASSERT_TRUE(module->Execute("forward", inputs).ok());  // nobody listens any more
+  EXPECT_TRUE(events.empty());
 }
 
 TEST(ModuleSharing, RefusesWhatIsNotThere) {

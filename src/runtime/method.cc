@@ -687,6 +687,14 @@ Error Method::Begin(const ExecuteOptions& options) {
   if (options.parallel == nullptr) context_.threads = 1;
   context_.scratch = Arena(scratch_.data(), scratch_.size());
   context_.cancel = options.budget.cancel;
+  context_.listener = this;
+  context_.on_step = nullptr;
+  if (options.events.notify != nullptr) {
+    context_.on_step = [](void* self, uint32_t step) {
+      const Method& method = *static_cast<const Method*>(self);
+      method.Notify(EventKind::kDelegateStep, method.next_, step);
+    };
+  }
   context_.deadline = options.budget.max_nanoseconds == 0
                           ? 0
                           : platform::MonotonicNanos() + options.budget.max_nanoseconds;
@@ -873,8 +881,9 @@ Error Method::CallDelegate(const Instruction& i, Span<const DelegateRow> rows) {
   return error;
 }
 
-void Method::Notify(EventKind kind, size_t position) const {
-  Event event{kind, static_cast<uint32_t>(position), 0, platform::MonotonicNanos(), values_, {}};
+void Method::Notify(EventKind kind, size_t position, uint32_t index) const {
+  Event event{kind, static_cast<uint32_t>(position), index, platform::MonotonicNanos(), values_,
+              {}};
   if (kind == EventKind::kInstructionBegin || kind == EventKind::kInstructionEnd) {
     event.operands = {instructions_[position].args, instructions_[position].num_args};
   }

@@ -50,6 +50,7 @@ PlanInfo Info(const void* plan) {
 
 Error Run(Context& context, const void* opaque, Span<const DelegateRow> rows) {
   const Plan& plan = *static_cast<const Plan*>(opaque);
+  context.BeginStep(7);
   for (const DelegateRow& row : rows) {
     RL_CHECK(row.args.count == 2 && row.args[0].is_tensor() && row.args[1].is_tensor(),
              Reason::kDelegateArguments, Error::kNone, static_cast<int64_t>(row.args.count), 2);

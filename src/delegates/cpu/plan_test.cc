@@ -127,6 +127,10 @@ class CpuPlan : public testing::Test {
     Context context;
     context.scratch = Arena(scratch.data(), scratch.size() * 8);
     context.cancel = &cancel_;
+    context.listener = &steps_;
+    context.on_step = [](void* self, uint32_t step) {
+      static_cast<std::vector<uint32_t>*>(self)->push_back(step);
+    };
     constexpr size_t kFloats = kernels::BlockPositions(kPositions) * kWidth;
     std::vector<float> keys(kFloats), values(kFloats);
     void* const state[] = {keys.data(), values.data()};
@@ -161,6 +165,7 @@ class CpuPlan : public testing::Test {
   int32_t token_sizes_[1] = {3}, position_sizes_[1] = {3}, out_sizes_[3] = {1, 3, kWidth};
   bool read_only_ = false;
   std::atomic<bool> cancel_{false};
+  std::vector<uint32_t> steps_;  // that began
 };
 
 TEST_F(CpuPlan, Runs) {
@@ -268,6 +273,12 @@ TEST_F(CpuPlan, RefusesStructsThatLieAskew) {
   const auto offset = static_cast<uint32_t>(bytes + size - field);
   std::memcpy(field, &offset, sizeof offset);
   EXPECT_EQ(LoadPayload(payload_.size() * 8).reason, Reason::kDelegatePayload);
+}
+
+TEST_F(CpuPlan, TellsOfItsSteps) {
+  ASSERT_TRUE(Load(MakePlan()).ok());
+  ASSERT_TRUE(Run().ok());
+  EXPECT_EQ(steps_, (std::vector<uint32_t>{0, 1, 2}));
 }
 
 TEST_F(CpuPlan, StopsBetweenSteps) {

@@ -21,9 +21,10 @@ Error Call::Run() {
     std::fill_n(sequence_of_row_ + s.first, s.rows, static_cast<uint32_t>(i));
     RL_RETURN_IF_ERROR(CheckArguments(&s));
   }
-  for (const fb::Step* step : *source_.steps()) {
+  for (uint32_t i = 0; i < source_.steps()->size(); ++i) {
     RL_RETURN_IF_ERROR(context_.CheckBudget());  // loops on one thread do not look
-    RL_RETURN_IF_ERROR(RunStep(*step));
+    context_.BeginStep(i);
+    RL_RETURN_IF_ERROR(RunStep(*source_.steps()->Get(i)));
   }
   return kOk;
 }

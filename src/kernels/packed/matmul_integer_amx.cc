@@ -47,6 +47,21 @@ size_t TileInputs(const PackedMatrix& w) {
 
 RUSHLIGHT_INLINE void Fetch(const uint8_t* p) { __builtin_prefetch(p, 0, 2); }
 
+// Fetches bytes in even portions.
+class Ahead {
+ public:
+  Ahead(const uint8_t* begin, size_t bytes, size_t portions)
+      : next_(begin), end_(begin + bytes), portion_(DivideUp(bytes / kLineBytes, portions)) {}
+  RUSHLIGHT_INLINE void Portion() {
+    for (size_t i = 0; i < portion_ && next_ != end_; ++i, next_ += kLineBytes) Fetch(next_);
+  }
+
+ private:
+  const uint8_t* next_;
+  const uint8_t* end_;
+  size_t portion_;
+};
+
 // Of a panel.
 struct alignas(64) PanelSlice {
   int8_t codes[kSliceInputs * kPanelOutputs];
@@ -163,21 +178,6 @@ void AddGroups(const int8_t* a, size_t stride, const PanelSlice& slice, size_t g
   RUSHLIGHT_UNROLL
   for (size_t r = 0; r < kRows; ++r) Store(sums + r * kSumsStride, sum[r]);
 }
-
-// Fetches bytes in even portions.
-class Ahead {
- public:
-  Ahead(const uint8_t* begin, size_t bytes, size_t portions)
-      : next_(begin), end_(begin + bytes), portion_(DivideUp(bytes / kLineBytes, portions)) {}
-  RUSHLIGHT_INLINE void Portion() {
-    for (size_t i = 0; i < portion_ && next_ != end_; ++i, next_ += kLineBytes) Fetch(next_);
-  }
-
- private:
-  const uint8_t* next_;
-  const uint8_t* end_;
-  size_t portion_;
-};
 
 // The dot products of one or two tiles of rows and panels, over all inputs: scales them and stores
 // what the epilogue makes of them, some rows at a time, so that the next tiles can be multiplied
@@ -315,9 +315,13 @@ void SumGroups(const BlockArgs& block, Memory* m) {
   for (size_t begin = 0; begin < all; begin += at_once) {
     const size_t groups = all - begin < at_once ? all - begin : at_once;
     for (size_t p = 0; p < block.panels; ++p) {
-      UnpackGroups<kFormat>(w, w.panels + (block.panel + p) * PanelBytes(w), begin, groups,
-                            m->slices);
+      const uint8_t* const panel = w.panels + (block.panel + p) * PanelBytes(w);
+      UnpackGroups<kFormat>(w, panel, begin, groups, m->slices);
+      // What is taken apart next, here or in the next matrix, is fetched meanwhile.
+      const size_t from = ScaleOffset(w, begin), bytes = CodesOffset(w, begin + groups) - from;
+      Ahead ahead(panel + from + (groups < all ? bytes : PanelBytes(w)), bytes, block.tiles);
       for (size_t t = 0; t < block.tiles; ++t) {
+        ahead.Portion();
         AddGroups<kMinimum>(block.rows.values + t * kRows * stride + begin * w.group, stride,
                             *m->slices, groups, w.group, inputs, m->factors + t * all + begin,
                             begin == 0, m->sums[t * kRows] + p * kPanelOutputs);

@@ -58,13 +58,16 @@ def private_copy(model: nn.Module) -> nn.Module:
     return copy.deepcopy(model, memo)
 
 
-def use_own_attention(model: nn.Module) -> None:
-    """Switches a (private) model to the attention of attention.py, where it lets itself be switched."""
-    name = attention.register()
+def use_own_attention(model: nn.Module) -> bool:
+    """Switches a (private) model to the attention of attention.py, where it lets itself be switched; whether it
+    does."""
+    name, switched = attention.register(), False
     for module in model.modules():
         if getattr(module, "_supports_attention_backend", False) and hasattr(module, "config"):
             for config in (module.config, module.config.get_text_config()):
                 config._attn_implementation = name
+            switched = True
+    return switched
 
 
 def make_cache(config, max_cache_len: int):

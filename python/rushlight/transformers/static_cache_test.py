@@ -41,6 +41,11 @@ MODELS = {
 if int(transformers.__version__.split(".")[0]) >= 5:
     MODELS["Bert"] = {"is_decoder": True}
     MODELS["Roberta"] = {"is_decoder": True}  # counts positions from 1
+    # These have an attention of their own.
+    MODELS["RemBert"] = {"is_decoder": True, "input_embedding_size": 16, "output_embedding_size": 32}
+    MODELS["BigBird"] = {"is_decoder": True, "attention_type": "original_full"}
+    MODELS["MegatronBert"] = {"is_decoder": True}
+    MODELS["BioGpt"] = {}
 CACHE = 24
 PROMPT = [5, 17, 33, 2, 41, 9]
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch.export import ExportedProgram
 
-from rushlight.obstacles import CompileError, Obstacle
+from rushlight.obstacles import CompileError, Obstacle, raised_at
 from rushlight.program import (
     EdgeProgramManager,
     ExecutorchBackendConfig,
@@ -99,14 +99,15 @@ def _export(model, inputs, kwargs, dynamic_shapes, strict):
         return model
     if not isinstance(model, torch.nn.Module):
         raise TypeError(f"expected an nn.Module or an ExportedProgram, not a {type(model).__name__}")
+    return capture(model.eval(), inputs, kwargs, dynamic_shapes, strict)
+
+
+def capture(model: torch.nn.Module, inputs, kwargs, dynamic_shapes, strict: bool = False) -> ExportedProgram:
+    """torch.export.export without gradients; raises CompileError."""
     try:
         with torch.no_grad():
             return torch.export.export(
-                model.eval(),
-                tuple(inputs),
-                dict(kwargs or {}),
-                dynamic_shapes=dynamic_shapes,
-                strict=strict,
+                model, tuple(inputs), dict(kwargs or {}), dynamic_shapes=dynamic_shapes, strict=strict
             )
     except Exception as error:
         raise CompileError([_export_obstacle(error)]) from error
@@ -121,11 +122,13 @@ def _export_obstacle(error: Exception) -> Obstacle:
         if line.startswith("Suggested fix"):
             advice = " ".join(part.strip() for part in lines[i : i + 3])
     head = next((line for line in lines if not line.startswith("While executing")), repr(error))
+    reasons = [line.strip().removeprefix("- ") for line in lines if line.strip().startswith("- ")]
+    head = " ".join([head.partition(" For more information, run with")[0], *reasons])
     location = ""
     for i, line in enumerate(lines):
         if line.strip().startswith('File "') and "torch/" not in line:
             location = line.strip() + (": " + lines[i + 1].strip() if i + 1 < len(lines) else "")
-    return Obstacle(f"torch.export cannot capture the model: {head}", location, advice)
+    return Obstacle(f"torch.export cannot capture the model: {head}", location or raised_at(error), advice)
 
 
 __all__ = ["CompileError", "EdgeProgramManager", "MemoryPlanningPass", "compile", "explain"]

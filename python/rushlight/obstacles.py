@@ -7,9 +7,11 @@ from __future__ import annotations
 import os
 import re
 import sys
+import traceback
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import torch
 from torch import fx
 
 
@@ -86,6 +88,17 @@ def _relative(path: str) -> str:
             if best == os.path.basename(path) or len(shorter) < len(best):
                 best = shorter
     return best
+
+
+def raised_at(error: BaseException) -> str:
+    """The innermost line of the model that an exception came through on its way to us; "" where there is none."""
+    libraries = tuple(os.path.dirname(file) + os.sep for file in (__file__, torch.__file__))
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = [i for i, frame in enumerate(frames) if frame.filename.startswith(libraries[0])]
+    for frame in reversed(frames[ours[0] :] if ours else []):
+        if not frame.filename.startswith(libraries) and os.path.isfile(frame.filename):
+            return f"{_relative(frame.filename)}:{frame.lineno}: {frame.line}"
+    return ""
 
 
 def where(node: fx.Node | None) -> str:

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 import torch
 
 from rushlight import _native
-from rushlight.compiler import own_partitioners
+from rushlight.compiler import capture, own_partitioners
+from rushlight.obstacles import CompileError, Obstacle, raised_at
 from rushlight.program import (
     ExecutorchBackendConfig,
     ExecutorchProgramManager,
@@ -61,17 +62,9 @@ def export_text_generation(module: TextGenerationModule, max_seq_len: int) -> to
     """The graph of calls with 1 to `max_seq_len` tokens."""
     length = min(3, max_seq_len)
     tokens = torch.export.Dim("tokens", min=1, max=max_seq_len) if max_seq_len > 1 else None
-    with torch.no_grad():
-        return torch.export.export(
-            module,
-            (),
-            {
-                "input_ids": torch.zeros(1, length, dtype=torch.long),
-                "cache_position": torch.arange(length),
-            },
-            dynamic_shapes={"input_ids": {1: tokens}, "cache_position": {0: tokens}} if tokens else None,
-            strict=False,
-        )
+    inputs = {"input_ids": torch.zeros(1, length, dtype=torch.long), "cache_position": torch.arange(length)}
+    shapes = {"input_ids": {1: tokens}, "cache_position": {0: tokens}} if tokens else None
+    return capture(module, (), inputs, shapes)
 
 
 def compile_text_generation(
@@ -99,7 +92,7 @@ def compile_text_generation(
     max_context_len = min(limit, 2048) if max_context_len is None else max_context_len
     max_seq_len = min(512, max_context_len) if max_seq_len is None else min(max_seq_len, max_context_len)
     progress("finding the model's state")
-    module = TextGenerationModule(model.eval(), max_context_len, all_logits)
+    module = _with_cache(model.eval(), max_context_len, all_logits)
     progress("capturing the graph")
     exported = export_text_generation(module, max_seq_len)
     progress("lowering")
@@ -114,6 +107,17 @@ def compile_text_generation(
     )
     progress("planning and emitting")
     return edge.to_executorch(config)
+
+
+def _with_cache(model, max_context_len: int, all_logits: bool) -> TextGenerationModule:
+    """Raises CompileError for what Transformers says of models that its static cache does not fit."""
+    try:
+        return TextGenerationModule(model, max_context_len, all_logits)
+    except Exception as error:
+        if not raised_at(error):  # by us
+            raise
+        what = f"{type(model).__name__} does not run with a static cache: {type(error).__name__}: {error}"
+        raise CompileError([Obstacle(what, raised_at(error))]) from error
 
 
 def metadata(model, max_context_len: int, max_seq_len: int, all_logits: bool) -> dict[str, object]:

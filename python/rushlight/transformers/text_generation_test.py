@@ -4,6 +4,7 @@
 
 import pytest
 import transformers
+
 from rushlight.obstacles import CompileError
 from rushlight.transformers.text_generation import compile_text_generation
 

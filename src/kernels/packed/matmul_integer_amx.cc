@@ -315,11 +315,17 @@ void SumGroups(const BlockArgs& block, Memory* m) {
   for (size_t begin = 0; begin < all; begin += at_once) {
     const size_t groups = all - begin < at_once ? all - begin : at_once;
     for (size_t p = 0; p < block.panels; ++p) {
-      const uint8_t* const panel = w.panels + (block.panel + p) * PanelBytes(w);
-      UnpackGroups<kFormat>(w, panel, begin, groups, m->slices);
-      // What is taken apart next, here or in the next matrix, is fetched meanwhile.
-      const size_t from = ScaleOffset(w, begin), bytes = CodesOffset(w, begin + groups) - from;
-      Ahead ahead(panel + from + (groups < all ? bytes : PanelBytes(w)), bytes, block.tiles);
+      UnpackGroups<kFormat>(w, w.panels + (block.panel + p) * PanelBytes(w), begin, groups,
+                            m->slices);
+      // What is taken apart next is fetched meanwhile: of the next panel, or behind the last one
+      // the next slice of the first, or the next panels.
+      const bool last = p + 1 == block.panels, over = begin + groups == all;
+      const size_t panel = block.panel + (last && !over ? 0 : p + 1);
+      const size_t first = !last ? begin : over ? 0 : begin + groups;
+      const size_t next = all - first < at_once ? all - first : at_once;
+      const size_t from = ScaleOffset(w, first);
+      Ahead ahead(w.panels + panel * PanelBytes(w) + from, CodesOffset(w, first + next) - from,
+                  block.tiles);
       for (size_t t = 0; t < block.tiles; ++t) {
         ahead.Portion();
         AddGroups<kMinimum>(block.rows.values + t * kRows * stride + begin * w.group, stride,

@@ -37,9 +37,10 @@ asan() { configure_and_test asan; }
 
 tsan() { configure_and_test tsan runtime_test module_test ops_test; }
 
-# The wheel in an environment of its own, where there is no torch.
+# The wheel in an environment of its own, where there is no torch.  The compiler has the name that it has in
+# build/release, so that what was compiled there is found again.
 wheel() {
-  rm -rf build/wheel && "$python" -m pip --disable-pip-version-check -q wheel . --no-deps --no-build-isolation -w build/wheel
+  rm -rf build/wheel && CXX="${CXX:-c++}" "$python" -m pip --disable-pip-version-check -q wheel . --no-deps --no-build-isolation -w build/wheel
   "$python" -m venv --clear build/wheel/venv
   build/wheel/venv/bin/pip --disable-pip-version-check -q install build/wheel/*.whl
   "$python" tests/wheel/make_program.py build/wheel/program.pte

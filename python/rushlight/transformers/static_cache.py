@@ -67,6 +67,11 @@ class StaticCacheModule(nn.Module):
         for state in self._state:
             state.bind(getattr(self, state.buffer))
 
+    def clear(self) -> None:
+        """Forgets what was run."""
+        for state in self._state:
+            getattr(self, state.buffer).zero_()
+
     @property
     def can_rewind(self) -> bool:
         """Whether generation can go back to an earlier position: state of keys and values only."""

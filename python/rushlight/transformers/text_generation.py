@@ -112,12 +112,35 @@ def compile_text_generation(
 def _with_cache(model, max_context_len: int, all_logits: bool) -> TextGenerationModule:
     """Raises CompileError for what Transformers says of models that its static cache does not fit."""
     try:
-        return TextGenerationModule(model, max_context_len, all_logits)
+        module = TextGenerationModule(model, max_context_len, all_logits)
+        same = _is_same_in_parts(module, model, max_context_len)
     except Exception as error:
         if not raised_at(error):  # by us
             raise
         what = f"{type(model).__name__} does not run with a static cache: {type(error).__name__}: {error}"
         raise CompileError([Obstacle(what, raised_at(error))]) from error
+    if not same:
+        what = f"{type(model).__name__} gives other logits with a static cache than without one"
+        raise CompileError(
+            [Obstacle(what, advice="this is how Transformers has the model: it needs a mend there")]
+        )
+    return module
+
+
+def _is_same_in_parts(module: TextGenerationModule, model, max_context_len: int) -> bool:
+    """Whether a text in two parts, with the cache, has the logits that the model gives to the whole."""
+    count = min(5, max_context_len)
+    ids = torch.arange(1, count + 1)[None] % model.config.get_text_config().vocab_size
+    positions = torch.arange(count)
+    with torch.no_grad():
+        whole = model(input_ids=ids, use_cache=False).logits[0, -1].float()
+        first = count // 2
+        if first > 0:
+            module(ids[:, :first], positions[:first])
+        parts = module(ids[:, first:], positions[first:])[0, -1].float()
+        module.clear()
+    tolerance = 0.02 if model.dtype == torch.float32 else 0.2  # the others round
+    return bool((parts - whole).abs().max() <= tolerance * whole.abs().max())
 
 
 def metadata(model, max_context_len: int, max_seq_len: int, all_logits: bool) -> dict[str, object]:

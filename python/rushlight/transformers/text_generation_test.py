@@ -32,6 +32,15 @@ def test_a_graph_that_cannot_be_captured():
     assert "modeling_mpt.py" in caught.value.obstacles[0].where
 
 
+def test_a_model_whose_cache_changes_its_answers():
+    config = transformers.GPTNeoConfig(
+        vocab_size=64, hidden_size=32, num_layers=2, num_heads=4, attention_types=[[["global", "local"], 1]],
+        max_position_embeddings=64, window_size=8,
+    )  # fmt: skip
+    with pytest.raises(CompileError, match="static cache"):
+        compile_text_generation(transformers.GPTNeoForCausalLM(config), max_context_len=32, max_seq_len=8)
+
+
 def test_a_model_without_a_cache():
     model = transformers.MambaForCausalLM(transformers.MambaConfig(**LAYERS, state_size=8))
     with pytest.raises(ValueError, match="keeps nothing in a cache"):

@@ -8,7 +8,7 @@
 // four of them side by side.  Many rows are cut into blocks and inputs into slices: a slice of a
 // block's rows stays in the second cache for some panels, a slice of a panel in the first one for
 // all rows of the block, as floats, whatever the panel holds.  Between slices the sums wait in
-// memory, on the stack: 44 KB with the slice, and nothing in the scalar row.
+// memory, on the stack: 68 KB with the slice, and nothing in the scalar row.
 
 #include "src/kernels/packed/epilogue-inl.h"
 #include "src/kernels/packed/scales-inl.h"
@@ -28,7 +28,7 @@ template <>
 constexpr int kPanelsOfOneRow<Integers> = kTileRows > 4 ? 4 : 2;
 
 // Of a block, and its sums: [rows, panels, 16].
-constexpr size_t kBlockRows = kTileRows * (48 / kTileRows);
+constexpr size_t kBlockRows = kTileRows * (128 / kTileRows);
 constexpr size_t kBlockPanels = 4;
 constexpr size_t kBlockStride = kBlockPanels * kPanelOutputs;
 constexpr size_t kSliceInputs = 512 / kTileVectors;
@@ -242,7 +242,8 @@ void AddSlice(const FloatMatmulArgs& args, const Block& block, size_t panel, siz
 
 template <class T>
 void MultiplyBlock(const FloatMatmulArgs& args, const Block& block) {
-  alignas(kLineBytes) float sums[kBlockRows * kBlockStride], memory[kTileVectors * kSliceFloats];
+  alignas(kLineBytes) float sums[(kBlockRows + kTileRows - 1) * kBlockStride],
+      memory[kTileVectors * kSliceFloats];
   const PackedMatrix& w = args.weight;
   const size_t slices = DivideUp(w.k, kSliceInputs), length = DivideUp(w.k, 2 * slices) * 2;
   const size_t input_bytes = PanelBytes(w) / w.k;  // about
@@ -273,11 +274,13 @@ template <class T>
 void MultiplyBlocks(const FloatMatmulArgs& args) {
   const size_t blocks = DivideUp(args.m, kBlockRows);
   const size_t most = DivideUp(args.m, blocks * kTileRows) * kTileRows;  // rows, <= kBlockRows
-  for (size_t row = 0; row < args.m; row += most) {
-    const size_t rows = args.m - row < most ? args.m - row : most;
+  for (size_t row = 0, rows; row < args.m; row += rows) {
+    const size_t left = args.m - row;
+    rows =
+        left < most + kTileRows ? left : most;  // what is less than a tile has no block of its own
     for (size_t panel = args.out.begin; panel < args.out.end; panel += kBlockPanels) {
-      const size_t left = args.out.end - panel;
-      MultiplyBlock<T>(args, {row, rows, panel, left < kBlockPanels ? left : kBlockPanels});
+      const size_t panels = args.out.end - panel;
+      MultiplyBlock<T>(args, {row, rows, panel, panels < kBlockPanels ? panels : kBlockPanels});
     }
   }
 }

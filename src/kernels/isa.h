@@ -56,21 +56,18 @@ constexpr bool CanRun(Isa isa, uint32_t features) {
   return (features & Info(isa).needs) == Info(isa).needs;
 }
 
-// Whether there is one of that name.
-inline bool IsIsa(const char* name) {
-  for (const IsaInfo& info : kIsas) {
-    if (std::strcmp(name, info.name) == 0) return true;
-  }
-  return false;
+// The place in kIsas of a name; kIsaCount if it is none.
+inline size_t PlaceOfIsa(const char* name) {
+  size_t i = 0;
+  while (i < kIsaCount && std::strcmp(name, kIsas[i].name) != 0) ++i;
+  return i;
 }
 
 // The best that the CPU can run and that is not above `cap`, a name; null or a name that is none:
 // no cap.
 inline Isa ChooseIsa(uint32_t features, const char* cap) {
-  size_t last = kIsaCount - 1;
-  for (size_t i = 0; cap != nullptr && i < kIsaCount; ++i) {
-    if (std::strcmp(cap, kIsas[i].name) == 0) last = i;
-  }
+  size_t last = cap == nullptr ? kIsaCount : PlaceOfIsa(cap);
+  if (last == kIsaCount) --last;
   while (!CanRun(static_cast<Isa>(last), features)) --last;  // scalar needs nothing
   return static_cast<Isa>(last);
 }

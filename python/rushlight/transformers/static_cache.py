@@ -30,8 +30,7 @@ class StaticCacheModule(nn.Module):
     def __init__(self, model, batch_size: int, max_cache_len: int, device=None) -> None:
         super().__init__()
         self.model = private_copy(model)
-        # A mask that a model makes itself would be as long as what its cache holds: data.
-        self._makes_mask = not use_own_attention(self.model)
+        switched = use_own_attention(self.model)
         device = model.device if device is None else device
         if looks_ahead(self.model, device):
             raise ValueError(
@@ -40,11 +39,9 @@ class StaticCacheModule(nn.Module):
             )
         self.static_cache = make_cache(self.model.config.get_text_config(), max_cache_len)
         dry_run(self.model, self.static_cache, batch_size, device)
-        self.register_buffer(
-            "_whole_mask",
-            torch.ones(batch_size, max_cache_len, dtype=torch.long, device=device),
-            persistent=False,
-        )
+        # A mask that a model makes itself would be as long as what its cache holds: data.
+        whole = torch.ones(batch_size, max_cache_len, dtype=torch.long, device=device)
+        self.register_buffer("_mask", None if switched else whole, persistent=False)
         self._takes_cache_position = takes_cache_position(self.model)
         self._takes_position_ids = "position_ids" in inspect.signature(self.model.forward).parameters
         self._first_position = first_position(self.model)
@@ -93,8 +90,9 @@ class StaticCacheModule(nn.Module):
         if self._takes_position_ids:  # what a model would else count itself, some of them in a slice of data
             first = self._first_position
             arguments["position_ids"] = (cache_position + first if first else cache_position).unsqueeze(0)
-        mask = self._whole_mask if self._makes_mask else None
-        return self.model(attention_mask=mask, past_key_values=self.static_cache, use_cache=True, **arguments)
+        return self.model(
+            attention_mask=self._mask, past_key_values=self.static_cache, use_cache=True, **arguments
+        )
 
 
 class TorchExportableModuleWithStaticCache(StaticCacheModule):

@@ -115,10 +115,11 @@ def _with_cache(model, max_context_len: int, all_logits: bool) -> TextGeneration
         module = TextGenerationModule(model, max_context_len, all_logits)
         same = _is_same_in_parts(module, model, max_context_len)
     except Exception as error:
-        if not raised_at(error):  # by us
+        place = raised_at(error)
+        if not place:  # by us
             raise
         what = f"{type(model).__name__} does not run with a static cache: {type(error).__name__}: {error}"
-        raise CompileError([Obstacle(what, raised_at(error))]) from error
+        raise CompileError([Obstacle(what, place)]) from error
     if not same:
         what = f"{type(model).__name__} gives other logits with a static cache than without one"
         raise CompileError(

@@ -447,7 +447,7 @@ Result<const Plan*> LoadPlan(const PlanSource& source, Arena& arena) {
   plan->weights = ListWeights(in, matrices, vector_bytes, weights);
 
   const char* const cap = platform::Setting("RUSHLIGHT_ISA");
-  if (cap != nullptr && !kernels::IsIsa(cap)) {
+  if (cap != nullptr && kernels::PlaceOfIsa(cap) == kernels::kIsaCount) {
     platform::Log(platform::LogLevel::kWarning, "RUSHLIGHT_ISA is no instruction set: ignored");
   }
   const kernels::Isa isa = kernels::ChooseIsa(platform::CpuFeatures(), cap);

@@ -34,13 +34,14 @@ struct Format {
   PackedFormat packed;
   size_t group;  // 0: the whole row
   bool quick;
+  bool two_levels = false;
 };
 
 constexpr Format kFormats[] = {
     {"f32", PackedFormat::kF32, 0, true},    {"bf16", PackedFormat::kBF16, 0, true},
     {"f16", PackedFormat::kF16, 0, false},   {"u8", PackedFormat::kU8, 0, true},
     {"u8/32", PackedFormat::kU8, 32, false}, {"u4", PackedFormat::kU4, 0, false},
-    {"u4/32", PackedFormat::kU4, 32, true},
+    {"u4/32", PackedFormat::kU4, 32, true},  {"u4/32/i8", PackedFormat::kU4, 32, true, true},
 };
 
 struct Shape {
@@ -115,6 +116,8 @@ class Bench {
     w.n = kPanelOutputs;
     w.k = shape.k;
     w.group = format.group == 0 ? shape.k : format.group;
+    w.has_minimum = format.two_levels;
+    if (format.two_levels) w.scale = ScaleType::kI8;
     const auto affordable =
         static_cast<size_t>(kMostOperations / static_cast<double>(2 * shape.k * m * kPanelOutputs));
     w.n *= std::min({DivideUp(shape.n, kPanelOutputs), kPoolBytes / PackedBytes(w), affordable});
@@ -129,8 +132,8 @@ class Bench {
     for (float& v : x) v = normal(random);
     const bool integers = IsInteger(w.format);
     if (integers) {
-      kIntegerKernels[isa_].quantize({x.data(), stride, m, shape.k, w.group, false, values.data(),
-                                      scales.data(), sums.data(), totals.data()});
+      kIntegerKernels[isa_].quantize({x.data(), stride, m, shape.k, w.group, format.two_levels,
+                                      values.data(), scales.data(), sums.data(), totals.data()});
     }
     const auto multiply = [&] {
       const MatmulOutput to = {out.data(), w.n, w.n, 0, PanelCount(w), {}};

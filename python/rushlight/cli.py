@@ -95,6 +95,7 @@ def _quantization(arguments):
         "group": arguments.group,
         "activations": arguments.activations,
         "cache": arguments.kv_cache,
+        "scales": arguments.scales,
     }
     modules = dict(_pattern_and_format(m) for m in arguments.module)
     return Quantization(
@@ -142,6 +143,12 @@ def _parser() -> argparse.ArgumentParser:
         choices=["int8", "fp32", "bf16"],
         help="beside int8 and int4 weights (int8); fp32: slower, without that error; "
         "bf16: rounded beside bf16 weights, faster where CPUs multiply bf16",
+    )
+    export.add_argument(
+        "--scales",
+        choices=["int8", "bf16"],
+        help="of groups of int4 (int8, but what a GGUF has stays as it is; given, that is quantized anew); "
+        "int8: fast prefill; bf16: nearer to weights that were quantized before",
     )
     export.add_argument(
         "--module",

@@ -59,10 +59,10 @@ def test_export_options():
     from rushlight.cli import _parser, _quantization
 
     options = (
-        "export --model m -o o --quantize int8 --group 64 --kv-cache fp16 --module a*=int4 --module b=c=bf16"
+        "export --model m -o o --quantize int8 --group 64 --kv-cache fp16 --scales int8 --module a*=int4 --module b=c=bf16"
     )
     assert _quantization(_parser().parse_args(options.split())) == Quantization(
-        "int8", group=64, cache="float16", modules={"a*": "int4", "b=c": "bfloat16"}
+        "int8", group=64, cache="float16", scales="int8", modules={"a*": "int4", "b=c": "bfloat16"}
     )
     assert _quantization(_parser().parse_args("export --model m -o o".split())) == Quantization()
     for wrong in ("--module int4", "--module a=int5", "--group 24"):

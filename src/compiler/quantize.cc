@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <numeric>
 
 #include "rushlight/half.h"
 #include "src/core/no_throw.h"
@@ -25,10 +26,10 @@ Range CodesOf(const PackedMatrix& w) {
   return w.has_minimum ? Range{0, 15} : Range{-8, 7};
 }
 
+constexpr float kToInteger = 12582912.0f;  // 1.5 * 2^23: adding it rounds to nearest, ties to even
+
 // Codes of a group for a scale, as floats, and their squared error.
 float Quantize(const float* x, size_t n, float scale, Range range, float* codes) {
-  constexpr float kToInteger =
-      12582912.0f;  // 1.5 * 2^23: adding it rounds to nearest, ties to even
   const float inverse = 1.0f / scale;
   float error = 0;
   for (size_t i = 0; i < n; ++i) {
@@ -135,6 +136,90 @@ Line QuantizeGroupToLine(const float* x, size_t n, const PackedMatrix& w, float*
   return best;
 }
 
+// A group of a row in units of the output's scale: codes 0 to 15, whole scales and minimums, so
+// that all numbers are in -128..127.
+struct Levels {
+  float scale = 0, minimum = 0;
+};
+inline constexpr float kMostLevelScale = 17;  // 15 * 17 = 255
+
+// The nearest codes, if there are any to store them in, and the squared error.
+float QuantizeToLevels(const float* x, size_t n, Levels levels, float* codes) {
+  const float inverse = 1.0f / levels.scale;
+  float error[8] = {};
+  for (size_t begin = 0; begin < n; begin += 8) {
+    for (size_t i = begin; i < std::min(n, begin + 8); ++i) {
+      float code = std::min(std::max((x[i] - levels.minimum) * inverse, 0.0f), 15.0f);
+      code = (code + kToInteger) - kToInteger;
+      if (codes != nullptr) codes[i] = code;
+      const float d = x[i] - levels.minimum - code * levels.scale;
+      error[i - begin] += d * d;
+    }
+  }
+  return std::accumulate(error, error + 8, 0.0f);
+}
+
+// The best levels of a group, and the squared error: near what its extremes ask for.
+Levels BestLevels(const float* x, size_t n, float* error) {
+  const auto [low, high] = std::minmax_element(x, x + n);
+  const float middle = (*low + *high) / 2, steps = std::round((*high - *low) / 15);
+  Levels best;
+  *error = INFINITY;
+  const auto attempt = [&](float scale, float minimum) {
+    scale = std::min(std::max(scale, 1.0f), kMostLevelScale);
+    minimum = std::min(std::max(minimum, -128.0f), 127.0f - 15 * scale);
+    const float of = QuantizeToLevels(x, n, {scale, minimum}, nullptr);
+    if (of < *error) {
+      *error = of;
+      best = {scale, minimum};
+    }
+  };
+  for (int d = -2; d <= 2; ++d) {
+    const float scale = std::max(steps + static_cast<float>(d), 1.0f);
+    attempt(scale, std::round(middle - 7.5f * scale));
+  }
+  const Levels found = best;
+  for (const float d : {-2.0f, -1.0f, 1.0f, 2.0f}) attempt(found.scale, found.minimum + d);
+  return best;
+}
+
+// A row: `levels` and `trial`: [groups], `units`: [k].  Returns the output's scale.
+float QuantizeRowToLevels(const float* x, const PackedMatrix& w, std::vector<Levels>* levels,
+                          std::vector<Levels>* trial, float* units, float* codes) {
+  const size_t groups = kernels::GroupCount(w);
+  float full = 0;
+  for (size_t g = 0; g < groups; ++g) {
+    const float* const own = x + g * w.group;
+    const auto [low, high] = std::minmax_element(own, own + InputsOfGroup(w, g));
+    full = std::max({full, (*high - *low) / (15 * kMostLevelScale), *high / 127, *low / -128});
+  }
+  std::fill(levels->begin(), levels->end(), Levels());
+  std::fill_n(codes, w.k, 0.0f);
+  if (!(full >= 0x1p-100f)) return 0;
+  float best_error = INFINITY, best = 0;
+  for (const float shrink : {1.0f, 0.95f, 0.9f, 0.85f}) {  // with less, the largest are clipped
+    const float scale = full * shrink, inverse = 1.0f / scale;
+    for (size_t i = 0; i < w.k; ++i) units[i] = x[i] * inverse;
+    float all = 0;
+    for (size_t g = 0; g < groups; ++g) {
+      float error;
+      (*trial)[g] = BestLevels(units + g * w.group, InputsOfGroup(w, g), &error);
+      all += error * scale * scale;
+    }
+    if (all < best_error) {
+      best_error = all;
+      best = scale;
+      std::swap(*levels, *trial);
+    }
+  }
+  for (size_t i = 0; i < w.k; ++i) units[i] = x[i] * (1.0f / best);
+  for (size_t g = 0; g < groups; ++g) {
+    const size_t begin = g * w.group;
+    QuantizeToLevels(units + begin, InputsOfGroup(w, g), (*levels)[g], codes + begin);
+  }
+  return best;
+}
+
 // PackIntegers() takes whole matrices; a few panels at a time keep the codes in the cache.
 constexpr size_t kRowsAtOnce = 8 * kernels::kPanelOutputs;
 
@@ -145,33 +230,44 @@ Result<PackedWeights> PackAsIntegers(const PackedMatrix& w, const float* rows) {
   std::vector<int8_t> codes(kRowsAtOnce * w.k);
   std::vector<float> scales(kRowsAtOnce * groups);
   std::vector<float> minimums(w.has_minimum ? scales.size() : 0);
-  std::vector<float> best(w.group), trial(w.group), shifted(w.group);
+  std::vector<float> best(w.k), trial(w.k), shifted(w.group);
+  std::vector<float> outputs(kRowsAtOnce, 1.0f);
+  std::vector<Levels> levels(groups), other(groups);
   for (size_t first = 0; first < w.n; first += kRowsAtOnce) {
     PackedMatrix part = w;
     part.n = std::min(kRowsAtOnce, w.n - first);
     for (size_t r = 0; r < part.n; ++r) {
+      const float* const row = rows + (first + r) * w.k;
+      if (HasTwoLevels(w)) {
+        outputs[r] = QuantizeRowToLevels(row, w, &levels, &other, trial.data(), best.data());
+      }
       for (size_t g = 0; g < groups; ++g) {
-        const size_t begin = g * w.group, n = std::min(w.group, w.k - begin);
-        const float* x = rows + (first + r) * w.k + begin;
+        const size_t begin = g * w.group, n = InputsOfGroup(w, g);
+        const float* x = row + begin;
+        float* const own = best.data() + begin;
         Line line{0, 0};
-        if (w.has_minimum) {
-          line = QuantizeGroupToLine(x, n, w, best.data(), trial.data(), shifted.data());
-          minimums[r * groups + g] = line.minimum;
+        if (HasTwoLevels(w)) {
+          line = {levels[g].scale, levels[g].minimum};
+        } else if (w.has_minimum) {
+          line = QuantizeGroupToLine(x, n, w, own, trial.data(), shifted.data());
         } else {
-          line.scale = QuantizeGroup(x, n, w, best.data(), trial.data());
+          line.scale = QuantizeGroup(x, n, w, own, trial.data());
         }
         scales[r * groups + g] = line.scale;
+        if (w.has_minimum) minimums[r * groups + g] = line.minimum;
         for (size_t i = 0; i < n; ++i) {
-          codes[r * w.k + begin + i] = static_cast<int8_t>(best[i]);
-          const double d = x[i] - (double{best[i]} * double{line.scale} + double{line.minimum});
+          codes[r * w.k + begin + i] = static_cast<int8_t>(own[i]);
+          const double units = double{own[i]} * double{line.scale} + double{line.minimum};
+          const double d = x[i] - units * double{outputs[r]};
           out.squared_error += d * d;
           out.squared_magnitude += double{x[i]} * double{x[i]};
         }
       }
     }
-    kernels::PackIntegers(part,
-                          {codes.data(), scales.data(), w.has_minimum ? minimums.data() : nullptr},
-                          out.panels.data() + first / kernels::kPanelOutputs * PanelBytes(w));
+    kernels::PackIntegers(
+        part,
+        {codes.data(), scales.data(), w.has_minimum ? minimums.data() : nullptr, outputs.data()},
+        out.panels.data() + first / kernels::kPanelOutputs * PanelBytes(w));
   }
   return out;
 }
@@ -226,6 +322,7 @@ Result<PackedWeights> PackWeights(const PackedMatrix& w, const float* rows) {
 Result<std::vector<uint8_t>> PackExactly(const PackedMatrix& w,
                                          const kernels::ConstIntegerRows& rows) {
   RL_CHECK(kernels::PackedBytes(w) > 0 && kernels::IsInteger(w.format), Reason::kOptionInvalid);
+  RL_CHECK(!HasTwoLevels(w), Reason::kOptionInvalid);
   const Range range = CodesOf(w);
   const size_t count = w.n * kernels::GroupCount(w);
   RL_CHECK(std::all_of(rows.codes, rows.codes + w.n * w.k,

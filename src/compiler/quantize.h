@@ -19,13 +19,14 @@ struct PackedWeights {
 };
 
 // Packs rows [n, k] in a matrix's format.  Integers: for every group the scale, of those near what
-// its extremes ask for, with the smallest squared error; likewise the minimum, where there is one.
-// Errors: kOptionInvalid where there is no such matrix, or a weight that is not finite.
+// its extremes ask for, with the smallest squared error; likewise the minimum, where there is one,
+// and the scale of an output, where there are two levels. Errors: kOptionInvalid where there is no
+// such matrix, or a weight that is not finite.
 Result<PackedWeights> PackWeights(const kernels::PackedMatrix& w, const float* rows);
 
 // Packs integers as they are: what comes back is equal.  Errors: kOptionInvalid where there is no
-// such matrix, a code that its format does not have, or a scale or minimum that is not finite or
-// would be rounded.
+// such matrix, or one of two levels, a code that its format does not have, or a scale or minimum
+// that is not finite or would be rounded.
 Result<std::vector<uint8_t>> PackExactly(const kernels::PackedMatrix& w,
                                          const kernels::ConstIntegerRows& rows);
 

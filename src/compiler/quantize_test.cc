@@ -124,5 +124,70 @@ TEST(PackWeights, MinimumsFitWhatWasOnAGrid) {
   }
 }
 
+TEST(PackWeights, TwoLevelsAreWholeNumbersOfEightBits) {
+  std::mt19937 random(2);
+  std::normal_distribution<float> normal;
+  PackedMatrix w;
+  w.format = PackedFormat::kU4;
+  w.has_minimum = true;
+  w.n = 20;
+  w.k = 200;
+  w.group = 32;
+  std::vector<float> rows(w.n * w.k);
+  for (size_t i = 0; i < rows.size(); ++i) {
+    rows[i] = normal(random) * std::exp2(static_cast<float>(i / 32 % 5) - 3);
+    if (i / w.k == 3) rows[i] = 0;                          // a row of zeros
+    if (i / w.k == 4) rows[i] = 0.5f;                       // all equal
+    if (i / w.k == 5) rows[i] = std::fabs(rows[i]) + 1.0f;  // far from zero
+    if (i / w.k == 6) rows[i] *= 1e-36f;
+  }
+  w.scale = ScaleType::kI8;
+  const Result<PackedWeights> packed = PackWeights(w, rows.data());
+  ASSERT_TRUE(packed.ok());
+  w.panels = packed->panels.data();
+  const size_t groups = kernels::GroupCount(w);
+  std::vector<int8_t> codes(rows.size());
+  std::vector<float> scales(w.n * groups), minimums(w.n * groups), outputs(w.n), row(w.k);
+  UnpackIntegers(w, {codes.data(), scales.data(), minimums.data(), outputs.data()});
+  double squared_error = 0;
+  for (size_t r = 0; r < w.n; ++r) {
+    DequantizeRow(w, r, row.data());
+    double error = 0, magnitude = 0;
+    for (size_t i = 0; i < w.k; ++i) {
+      const size_t g = r * groups + i / w.group;
+      const float whole = scales[g] * codes[r * w.k + i] + minimums[g];
+      EXPECT_EQ(whole, std::round(whole));
+      EXPECT_GE(whole, -128);
+      EXPECT_LE(whole, 127);
+      EXPECT_EQ(row[i], whole * outputs[r]);
+      const double x = rows[r * w.k + i], d = row[i] - x;
+      error += d * d;
+      magnitude += x * x;
+    }
+    squared_error += error;
+    if (r != 6) {
+      EXPECT_LE(error, 0.02 * magnitude) << r;
+    }
+  }
+  EXPECT_NEAR(squared_error, packed->squared_error, 1e-4 * squared_error);
+  // Without levels a group has a step as fine as it likes; with them one that is near.
+  w.scale = ScaleType::kF32;
+  const Result<PackedWeights> fine = PackWeights(w, rows.data());
+  ASSERT_TRUE(fine.ok());
+  EXPECT_LT(packed->squared_error, 1.5 * fine->squared_error);
+}
+
+TEST(PackExactly, DoesNotMakeTwoLevels) {
+  PackedMatrix w;
+  w.format = PackedFormat::kU4;
+  w.has_minimum = true;
+  w.scale = ScaleType::kI8;
+  w.n = 1;
+  w.k = w.group = 2;
+  const int8_t codes[] = {0, 1};
+  const float scale = 1, minimum = 0;
+  EXPECT_FALSE(PackExactly(w, {codes, &scale, &minimum, &scale}).ok());
+}
+
 }  // namespace
 }  // namespace rushlight::compiler

@@ -65,7 +65,7 @@ nb::bytes ToBytes(const std::vector<uint8_t>& bytes) {
 }
 
 kernels::PackedMatrix Describe(int format, size_t n, size_t k, size_t group, bool minimum,
-                               int scale = 0) {
+                               int scale) {
   kernels::PackedMatrix w;
   w.format = static_cast<kernels::PackedFormat>(format);
   w.n = n;
@@ -82,10 +82,10 @@ void BindCpuPlan(nb::module_& m) {
   // The panels of rows float32 [n, k], and the error relative to their size (root mean squares).
   m.def(
       "pack_weights",
-      [](uintptr_t address, size_t n, size_t k, int format, size_t group, bool minimum) {
+      [](uintptr_t address, size_t n, size_t k, int format, size_t group, bool minimum, int scale) {
         Result<compiler::PackedWeights> packed = [&] {
           const nb::gil_scoped_release release;
-          return compiler::PackWeights(Describe(format, n, k, group, minimum),
+          return compiler::PackWeights(Describe(format, n, k, group, minimum, scale),
                                        reinterpret_cast<const float*>(address));
         }();
         if (!packed.ok()) Raise(packed.error());
@@ -95,7 +95,7 @@ void BindCpuPlan(nb::module_& m) {
         return std::pair(ToBytes(packed->panels), error);
       },
       nb::arg("address"), nb::arg("n"), nb::arg("k"), nb::arg("format"), nb::arg("group"),
-      nb::arg("minimum"));
+      nb::arg("minimum"), nb::arg("scale"));
 
   // The panels of codes [n, k] with scales, and perhaps minimums, [n, groups], as they are.
   m.def(

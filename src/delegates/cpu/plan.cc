@@ -24,7 +24,8 @@ constexpr uint64_t kMaxBytes = SIZE_MAX < uint64_t{1} << 46 ? SIZE_MAX / 4 : uin
 static_assert(static_cast<int>(fb::MatrixFormat_U4) == static_cast<int>(PackedFormat::kU4) &&
               static_cast<int>(fb::MatrixFormat_BF16) == static_cast<int>(PackedFormat::kBF16));
 static_assert(static_cast<int>(fb::ScaleType_F16) == static_cast<int>(kernels::ScaleType::kF16) &&
-              static_cast<int>(fb::ScaleType_F32) == static_cast<int>(kernels::ScaleType::kF32));
+              static_cast<int>(fb::ScaleType_F32) == static_cast<int>(kernels::ScaleType::kF32) &&
+              static_cast<int>(fb::ScaleType_I8) == static_cast<int>(kernels::ScaleType::kI8));
 static_assert(static_cast<int>(fb::Activation_MAX) ==
               static_cast<int>(kernels::Activation::kQuickGelu));
 static_assert(static_cast<int>(fb::RopeKind_INTERLEAVED) ==
@@ -167,6 +168,7 @@ class StepChecker {
       CHECK_PLAN(s.activation() == fb::Activation_NONE);
       RL_RETURN_IF_ERROR(Input(s.residual(), s.columns()));
     }
+    CHECK_PLAN(!kernels::HasTwoLevels(w) || !s.float_activations());
     if (kernels::IsInteger(w.format) && !s.float_activations()) {
       plan_.quantized_stride = std::max(plan_.quantized_stride, kernels::QuantizedStride(w.k));
       plan_.quantized_groups = std::max(plan_.quantized_groups, kernels::GroupCount(w));

@@ -174,6 +174,7 @@ Error Call::MatmulRows(const fb::Matmul& step, size_t first, size_t m) {
       args.m = 1;
       args.k = w.k;
       args.group = w.group;
+      args.row_scale = kernels::HasTwoLevels(w);
       args.values = quantized_ + i * stride;
       args.scales = scales_ + i * groups;
       args.sums = sums_ + i * groups;

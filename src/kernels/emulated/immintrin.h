@@ -172,6 +172,10 @@ inline __m512 _mm512_castsi512_ps(__m512i a) { return emulated::As<__m512>(a); }
 inline __m256 _mm512_castps512_ps256(__m512 a) { return emulated::Part<__m256>(a, 0); }
 inline __m256 _mm512_extractf32x8_ps(__m512 a, int part) { return emulated::Part<__m256>(a, part); }
 inline __m512 _mm512_cvtepi32_ps(__m512i a) { return emulated::Convert<__m512, float, int32_t>(a); }
+inline __m512i _mm512_cvtps_epi32(__m512 a) {
+  return emulated::Convert<__m512i, int32_t, float>(
+      emulated::Map<float>(a, [](float x) { return std::nearbyint(x); }));
+}
 inline __m512i _mm512_cvtepi8_epi32(__m128i a) {
   return emulated::Convert<__m512i, int32_t, int8_t>(a);
 }
@@ -259,6 +263,12 @@ inline __m512i _mm512_or_si512(__m512i a, __m512i b) {
 }
 inline __m512i _mm512_add_epi32(__m512i a, __m512i b) {
   return emulated::Map<uint32_t>(a, b, [](uint32_t x, uint32_t y) { return x + y; });
+}
+inline __m512i _mm512_add_epi8(__m512i a, __m512i b) {
+  return emulated::Map<uint8_t>(a, b, [](uint8_t x, uint8_t y) { return x + y; });
+}
+inline __m512i _mm512_mullo_epi16(__m512i a, __m512i b) {
+  return emulated::Map<uint16_t>(a, b, [](uint32_t x, uint32_t y) { return x * y; });
 }
 inline __m512i _mm512_sub_epi8(__m512i a, __m512i b) {
   return emulated::Map<uint8_t>(a, b, [](uint8_t x, uint8_t y) { return x - y; });

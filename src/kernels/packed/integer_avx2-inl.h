@@ -19,6 +19,8 @@ inline constexpr int kIntegerRows = 1;  // of a tile: more pass (integer_pass_av
 inline constexpr size_t kIntegerPanels = 1;
 inline constexpr size_t kRowPanels = 1;  // of a tile of one row: streams of memory
 inline constexpr bool kPasses = true;
+inline constexpr size_t kWidenedRows = 0;   // never
+inline constexpr size_t kWidenedSpans = 0;  // none
 
 RUSHLIGHT_INLINE Line LoadLine(const uint8_t* p) {
   const auto* v = reinterpret_cast<const __m256i*>(p);
@@ -44,6 +46,9 @@ RUSHLIGHT_INLINE I32x16 operator+(I32x16 a, I32x16 b) {
 }
 RUSHLIGHT_INLINE F32x16 ToFloat(I32x16 x) {
   return {_mm256_cvtepi32_ps(x.low), _mm256_cvtepi32_ps(x.high)};
+}
+RUSHLIGHT_INLINE I32x16 ToInteger(F32x16 x) {
+  return {_mm256_cvtps_epi32(x.low), _mm256_cvtps_epi32(x.high)};
 }
 RUSHLIGHT_INLINE void StoreLowBytes(int8_t* p, F32x16 x) {
   const __m256i mask = _mm256_set1_epi32(255);

@@ -20,6 +20,8 @@ inline constexpr int kIntegerRows = 4;  // of a tile
 inline constexpr size_t kIntegerPanels = 1;
 inline constexpr size_t kRowPanels = 1;  // of a tile of one row: streams of memory
 inline constexpr bool kPasses = false;
+inline constexpr size_t kWidenedRows = 0;   // never
+inline constexpr size_t kWidenedSpans = 0;  // none
 
 RUSHLIGHT_INLINE Line LoadLine(const uint8_t* p) {
   Line x;
@@ -66,6 +68,11 @@ RUSHLIGHT_INLINE I32x16 operator+(I32x16 a, I32x16 b) {
 RUSHLIGHT_INLINE F32x16 ToFloat(I32x16 x) {
   F32x16 r;
   for (int i = 0; i < 4; ++i) r.v[i] = vcvtq_f32_s32(x.v[i]);
+  return r;
+}
+RUSHLIGHT_INLINE I32x16 ToInteger(F32x16 x) {
+  I32x16 r;
+  for (int i = 0; i < 4; ++i) r.v[i] = vcvtq_s32_f32(x.v[i]);
   return r;
 }
 RUSHLIGHT_INLINE void StoreLowBytes(int8_t* p, F32x16 x) {

@@ -23,11 +23,12 @@ inline constexpr size_t kPassBytes = 256 * 1024;  // of panels that stay in the 
 struct PassMemory {
   alignas(64) __m256i spread[kPassRows][kStepVectors];
   alignas(64) float sums[kPassRows][kPassOutputs];
-  alignas(64) int32_t dots[kPassRows][kPassOutputs];  // of a group that is not over
+  alignas(64) int32_t dots[kPassRows][kPassOutputs];    // of a group that is not over
+  alignas(64) int32_t totals[kPassRows][kPassOutputs];  // of spans that are over; two levels only
   // What a row brings to a group, beside its bytes.
   float scales[kPassRows];
   int32_t starts[kPassRows];  // of the dot products
-  float totals[kPassRows];    // what a minimum is multiplied by
+  float whole[kPassRows];     // what a minimum is multiplied by
 };
 
 // A step: the part of a group that is multiplied at once.
@@ -36,7 +37,7 @@ struct Step {
   bool first, last;  // of its group
 };
 
-template <PackedFormat kFormat, bool kMinimum>
+template <PackedFormat kFormat, Scaling kScaling>
 RUSHLIGHT_INLINE void PassHalf(const Step& step, const uint8_t* codes, size_t rows, __m256 scale,
                                __m256 minimum, size_t column, PassMemory* m) {
   __m256i weights[kStepVectors];
@@ -49,10 +50,13 @@ RUSHLIGHT_INLINE void PassHalf(const Step& step, const uint8_t* codes, size_t ro
   const auto finish = [&](size_t r, __m256i integers) {
     float* const to = &m->sums[r][column];
     __m256 sum = _mm256_loadu_ps(to);
-    if constexpr (kMinimum) {
-      sum = _mm256_fmadd_ps(minimum, _mm256_broadcast_ss(&m->totals[r]), sum);
+    if constexpr (kScaling != Scaling::kPlain) {
+      sum = _mm256_fmadd_ps(minimum, _mm256_broadcast_ss(&m->whole[r]), sum);
     }
-    const __m256 both = _mm256_mul_ps(scale, _mm256_broadcast_ss(&m->scales[r]));
+    __m256 both = scale;
+    if constexpr (kScaling != Scaling::kTwoLevels) {
+      both = _mm256_mul_ps(scale, _mm256_broadcast_ss(&m->scales[r]));
+    }
     _mm256_storeu_ps(to, _mm256_fmadd_ps(_mm256_cvtepi32_ps(integers), both, sum));
   };
   if (step.last) {
@@ -66,6 +70,32 @@ RUSHLIGHT_INLINE void PassHalf(const Step& step, const uint8_t* codes, size_t ro
   for (size_t r = 0; r < rows; ++r) {
     const __m256i sum = _mm256_add_epi32(dot(r), step.first ? start(r) : before(r));
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(&m->dots[r][column]), sum);
+  }
+}
+
+// The sums of a span become integers, those of all spans floats behind the last.
+RUSHLIGHT_INLINE void EndSpan(size_t rows, size_t columns, bool first, bool last, PassMemory* m) {
+  for (size_t r = 0; r < rows; ++r) {
+    for (size_t i = 0; i < columns; i += kPanelOutputs / 2) {
+      float* const sum = &m->sums[r][i];
+      auto* const total = reinterpret_cast<__m256i*>(&m->totals[r][i]);
+      __m256i x = _mm256_cvtps_epi32(_mm256_load_ps(sum));
+      if (!first) x = _mm256_add_epi32(x, _mm256_load_si256(total));
+      _mm256_store_si256(total, x);
+      _mm256_store_ps(sum, last ? _mm256_cvtepi32_ps(x) : _mm256_setzero_ps());
+    }
+  }
+}
+
+// Whole numbers to what they stand for.
+RUSHLIGHT_INLINE void ScaleOutputs(const uint8_t* panels, size_t panel_bytes, size_t rows,
+                                   size_t count, PassMemory* m) {
+  for (size_t p = 0; p < count; ++p) {
+    const F32x16 scale = OutputScales(panels + p * panel_bytes);
+    for (size_t r = 0; r < rows; ++r) {
+      float* const sum = &m->sums[r][p * kPanelOutputs];
+      Store(sum, MulAdd(Load(sum), scale * Set(m->scales[r]), Set(0.0f)));
+    }
   }
 }
 
@@ -85,12 +115,13 @@ RUSHLIGHT_INLINE void PrefetchOutput(const MatmulOutput& o, size_t row, size_t p
 }
 
 // Rows begin ... end - 1, kPassRows or fewer, times kPassPanels panels or fewer.
-template <PackedFormat kFormat, bool kMinimum>
+template <PackedFormat kFormat, Scaling kScaling>
 void PassRows(const IntegerMatmulArgs& args, size_t panel, size_t panels, size_t begin,
               size_t end) {
   const PackedMatrix& w = args.weight;
   const size_t rows = end - begin, stride = QuantizedStride(w.k);
-  const size_t groups = GroupCount(w), panel_bytes = PanelBytes(w);
+  const size_t groups = GroupCount(w), panel_bytes = PanelBytes(w), span = ExactGroups(w);
+  constexpr bool kMinimum = kScaling != Scaling::kPlain;
   PassMemory m;
   std::memset(m.sums, 0, rows * sizeof m.sums[0]);
   std::memset(m.spread, 0, rows * sizeof m.spread[0]);
@@ -102,7 +133,7 @@ void PassRows(const IntegerMatmulArgs& args, size_t panel, size_t panels, size_t
       const size_t at = (begin + r) * groups + g;
       m.scales[r] = args.rows.scales[at];
       m.starts[r] = HalfStart<kFormat>(kMinimum, args.rows.sums[at]);
-      m.totals[r] = args.rows.totals[at];
+      m.whole[r] = args.rows.totals[at];
     }
     const size_t inputs = InputsOfGroup(w, g);
     for (size_t i = 0; i < inputs; i += kStepInputs<kFormat>) {
@@ -126,11 +157,20 @@ void PassRows(const IntegerMatmulArgs& args, size_t panel, size_t panels, size_t
         }
         const uint8_t* const own = lines + p * panel_bytes;
         const size_t column = p * kPanelOutputs;
-        PassHalf<kFormat, kMinimum>(step, own, rows, scale.low, minimum.low, column, &m);
-        PassHalf<kFormat, kMinimum>(step, own + kLineBytes / 2, rows, scale.high, minimum.high,
+        PassHalf<kFormat, kScaling>(step, own, rows, scale.low, minimum.low, column, &m);
+        PassHalf<kFormat, kScaling>(step, own + kLineBytes / 2, rows, scale.high, minimum.high,
                                     column + kPanelOutputs / 2, &m);
       }
     }
+    if constexpr (kScaling == Scaling::kTwoLevels) {
+      const bool last = g + 1 == groups;
+      if (groups > span && (last || (g + 1) % span == 0)) {
+        EndSpan(rows, panels * kPanelOutputs, g < span, last, &m);
+      }
+    }
+  }
+  if constexpr (kScaling == Scaling::kTwoLevels) {
+    ScaleOutputs(w.panels + panel * panel_bytes, panel_bytes, rows, panels, &m);
   }
   Finish(args.out, begin, rows, panel, panels, m.sums[0], kPassOutputs);
 }
@@ -138,6 +178,9 @@ void PassRows(const IntegerMatmulArgs& args, size_t panel, size_t panels, size_t
 // All rows, in blocks of about the same number.
 template <PackedFormat kFormat>
 void Pass(const IntegerMatmulArgs& args) {
+  constexpr decltype(&PassRows<kFormat, Scaling::kPlain>) pass[] = {
+      PassRows<kFormat, Scaling::kPlain>, PassRows<kFormat, Scaling::kMinimum>,
+      PassRows<kFormat, kMostScaling<kFormat>>};
   const size_t fitting = kPassBytes / PanelBytes(args.weight) / kBlockPanels * kBlockPanels;
   const size_t at_once = fitting < kBlockPanels  ? kBlockPanels
                          : fitting < kPassPanels ? fitting
@@ -147,11 +190,7 @@ void Pass(const IntegerMatmulArgs& args) {
     const size_t left = args.out.end - panel, panels = left < at_once ? left : at_once;
     for (size_t begin = 0; begin < args.m; begin += block) {
       const size_t end = args.m - begin < block ? args.m : begin + block;
-      if (args.weight.has_minimum) {
-        PassRows<kFormat, true>(args, panel, panels, begin, end);
-      } else {
-        PassRows<kFormat, false>(args, panel, panels, begin, end);
-      }
+      pass[static_cast<int>(ScalingOf(args.weight))](args, panel, panels, begin, end);
     }
   }
 }

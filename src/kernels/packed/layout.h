@@ -16,6 +16,11 @@
 // there are minimums, as much with those; behind it the lines of the first group, then of the
 // second.  Where the number of groups is odd the second half of the last header is unused.
 //
+// Scales of u4 may have two levels: those of groups, and minimums, are whole numbers of a byte, and
+// multiples of a float for each output; a panel begins with a line of those sixteen.  Then scale *
+// code + minimum is a whole number of eight bits, so that a row is one of u8 with one scale, in
+// half the bytes: all that a product adds up is integers.
+//
 // What pads n and k has the value zero.
 #pragma once
 
@@ -25,8 +30,8 @@
 namespace rushlight::kernels {
 
 enum class PackedFormat : uint8_t { kF32, kBF16, kF16, kU8, kU4 };
-// Of scales and minimums.
-enum class ScaleType : uint8_t { kBF16, kF16, kF32 };
+// Of scales and minimums.  kI8: two levels.
+enum class ScaleType : uint8_t { kBF16, kF16, kF32, kI8 };
 
 inline constexpr size_t kPanelOutputs = 16;
 inline constexpr size_t kLineBytes = 64;
@@ -34,6 +39,8 @@ inline constexpr size_t kLineBytes = 64;
 inline constexpr size_t kGroupUnit = 16;
 // The dot product of a longer group may not fit 32 bits.
 inline constexpr size_t kMaxGroup = size_t{1} << 17;
+// The dot product of so many inputs and weights of 8 bits is a whole number that a float holds.
+inline constexpr size_t kExactInputs = 1024;
 
 // Owns nothing.
 struct PackedMatrix {
@@ -47,6 +54,7 @@ struct PackedMatrix {
 };
 
 constexpr bool IsInteger(PackedFormat format) { return format >= PackedFormat::kU8; }
+constexpr bool HasTwoLevels(const PackedMatrix& w) { return w.scale == ScaleType::kI8; }
 
 constexpr size_t InputsPerLine(PackedFormat format) {
   switch (format) {
@@ -74,30 +82,35 @@ constexpr size_t GroupCount(const PackedMatrix& w) {
 constexpr size_t LinesPerGroup(const PackedMatrix& w) {
   return DivideUp(w.group, InputsPerLine(w.format));
 }
-constexpr size_t ScaleBytes(const PackedMatrix& w) { return w.scale == ScaleType::kF32 ? 4 : 2; }
-// Lines with the scales of two groups; as many hold their minimums.
-constexpr size_t ScaleLines(const PackedMatrix& w) {
-  return 2 * kPanelOutputs * ScaleBytes(w) / kLineBytes;
+constexpr size_t ScaleBytes(const PackedMatrix& w) {
+  if (HasTwoLevels(w)) return 1;
+  return w.scale == ScaleType::kF32 ? 4 : 2;
 }
+// How far behind a group's scales its minimums lie: behind those of two groups.
+constexpr size_t MinimumDistance(const PackedMatrix& w) {
+  return 2 * kPanelOutputs * ScaleBytes(w);
+}
+// Lines in front of two groups.
 constexpr size_t HeaderLines(const PackedMatrix& w) {
-  return ScaleLines(w) * (w.has_minimum ? 2 : 1);
+  return MinimumDistance(w) * (w.has_minimum ? 2 : 1) / kLineBytes;
 }
+// Lines in front of a panel's groups.
+constexpr size_t OutputScaleLines(const PackedMatrix& w) { return HasTwoLevels(w) ? 1 : 0; }
 constexpr size_t PanelLines(const PackedMatrix& w) {
-  return DivideUp(w.k, InputsPerLine(w.format)) + DivideUp(GroupCount(w), 2) * HeaderLines(w);
+  return OutputScaleLines(w) + DivideUp(w.k, InputsPerLine(w.format)) +
+         DivideUp(GroupCount(w), 2) * HeaderLines(w);
 }
 constexpr size_t PanelBytes(const PackedMatrix& w) { return PanelLines(w) * kLineBytes; }
 
 // Where in a panel a group's header begins: its 16 scales.
 constexpr size_t ScaleOffset(const PackedMatrix& w, size_t group) {
-  return group / 2 * (HeaderLines(w) + 2 * LinesPerGroup(w)) * kLineBytes +
+  return (OutputScaleLines(w) + group / 2 * (HeaderLines(w) + 2 * LinesPerGroup(w))) * kLineBytes +
          group % 2 * kPanelOutputs * ScaleBytes(w);
 }
-// How far behind a group's scales its minimums lie.
-constexpr size_t MinimumDistance(const PackedMatrix& w) { return ScaleLines(w) * kLineBytes; }
 // Where in a panel a group's first line of codes is.
 constexpr size_t CodesOffset(const PackedMatrix& w, size_t group) {
-  return (group / 2 * (HeaderLines(w) + 2 * LinesPerGroup(w)) + HeaderLines(w) +
-          group % 2 * LinesPerGroup(w)) *
+  return (OutputScaleLines(w) + group / 2 * (HeaderLines(w) + 2 * LinesPerGroup(w)) +
+          HeaderLines(w) + group % 2 * LinesPerGroup(w)) *
          kLineBytes;
 }
 
@@ -115,7 +128,10 @@ constexpr int ZeroPoint(const PackedMatrix& w) {
 // Whether there can be such a matrix: for numbers that come from a file.  Says nothing about
 // panels.
 constexpr bool IsValid(const PackedMatrix& w) {
-  if (w.format > PackedFormat::kU4 || w.scale > ScaleType::kF32) return false;
+  if (w.format > PackedFormat::kU4 || w.scale > ScaleType::kI8) return false;
+  if (HasTwoLevels(w)) {
+    if (w.format != PackedFormat::kU4 || !w.has_minimum || w.group > kExactInputs) return false;
+  }
   if (w.n == 0 || w.k == 0) return false;
   if (!IsInteger(w.format)) return !w.has_minimum && w.k <= SIZE_MAX / kLineBytes;
   if (w.group == 0 || w.group > w.k || w.group > kMaxGroup) return false;

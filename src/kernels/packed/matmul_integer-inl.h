@@ -7,6 +7,9 @@
 // A tile is some rows times some panels.  The dot products of a group are exact in 32 bits,
 // whatever their order; then they are scaled and added to the tile's floats.  Weights are read as
 // they lie: what is nibbles is taken apart in registers, once for all rows of a tile.
+//
+// With scales of two levels the floats are whole numbers, exact for a span of kExactInputs, and
+// added up as integers behind each: as if every weight had been multiplied as 8 bits.
 
 #include "src/kernels/packed/epilogue-inl.h"
 #include "src/kernels/packed/scales-inl.h"
@@ -25,7 +28,8 @@ struct TileArgs {
   const PackedMatrix& weight;
   size_t panel_bytes;
   size_t groups;
-  size_t ahead;  // how far ahead panels are fetched, in bytes
+  size_t stride;  // of quantized rows
+  size_t ahead;   // how far ahead panels are fetched, in bytes
   const uint8_t* panels;
   QuantizedRows rows;
 };
@@ -87,10 +91,48 @@ RUSHLIGHT_INLINE void DotLine(const TileArgs& c, size_t stride, const uint8_t* c
   }
 }
 
-template <PackedFormat kFormat, bool kMinimum, int kRows, int kPanels>
+// The sums of spans, of a tile with more than one.
+template <int kRows, int kPanels>
+class Totals {
+ public:
+  RUSHLIGHT_INLINE Totals() {
+    for (auto& row : total_) {
+      for (I32x16& total : row) total = SetInteger(0);
+    }
+  }
+  RUSHLIGHT_INLINE void Add(F32x16 (&sum)[kRows][kPanels]) {
+    RUSHLIGHT_UNROLL
+    for (int r = 0; r < kRows; ++r) {
+      RUSHLIGHT_UNROLL
+      for (int p = 0; p < kPanels; ++p) {
+        total_[r][p] = total_[r][p] + ToInteger(sum[r][p]);
+        sum[r][p] = Set(0.0f);
+      }
+    }
+    any_ = true;
+  }
+  // With those of the last span.
+  RUSHLIGHT_INLINE void Finish(F32x16 (&sum)[kRows][kPanels]) {
+    if (!any_) return;
+    Add(sum);
+    RUSHLIGHT_UNROLL
+    for (int r = 0; r < kRows; ++r) {
+      RUSHLIGHT_UNROLL
+      for (int p = 0; p < kPanels; ++p) sum[r][p] = ToFloat(total_[r][p]);
+    }
+  }
+
+ private:
+  bool any_ = false;
+  I32x16 total_[kRows][kPanels];
+};
+
+template <PackedFormat kFormat, Scaling kScaling, int kRows, int kPanels>
 __attribute__((noinline)) void Tile(const TileArgs& c, float* out /*[kRows, kBlockPanels, 16]*/) {
+  constexpr bool kMinimum = kScaling != Scaling::kPlain;
+  constexpr bool kTwoLevels = kScaling == Scaling::kTwoLevels;
   constexpr size_t kInputs = InputsPerLine(kFormat);
-  const size_t stride = QuantizedStride(c.weight.k);
+  const size_t stride = c.stride;
   const size_t header_bytes = HeaderLines(c.weight) * kLineBytes;
   const size_t group_lines = DivideUp(c.weight.group, kInputs);
   size_t lines_left = DivideUp(c.weight.k, kInputs);
@@ -99,6 +141,13 @@ __attribute__((noinline)) void Tile(const TileArgs& c, float* out /*[kRows, kBlo
   const uint8_t* header = c.panels;
   const uint8_t* codes = c.panels;
   Fetch<kRows, kPanels> fetch(c);
+  const ScaleType type = kTwoLevels ? ScaleType::kI8 : c.weight.scale;
+  [[maybe_unused]] const size_t span = ExactGroups(c.weight);
+  [[maybe_unused]] Totals<kRows, kPanels> totals;
+  if constexpr (kTwoLevels) {
+    fetch.Line();
+    codes += kLineBytes;
+  }
 
   F32x16 sum[kRows][kPanels];
   RUSHLIGHT_UNROLL
@@ -107,6 +156,9 @@ __attribute__((noinline)) void Tile(const TileArgs& c, float* out /*[kRows, kBlo
     for (int p = 0; p < kPanels; ++p) sum[r][p] = Set(0.0f);
   }
   for (size_t group = 0; group < c.groups; ++group) {
+    if constexpr (kTwoLevels) {
+      if (group > 0 && group % span == 0) totals.Add(sum);
+    }
     if (group % 2 == 0) {
       header = codes;
       for (; codes < header + header_bytes; codes += kLineBytes) fetch.Line();
@@ -141,7 +193,7 @@ __attribute__((noinline)) void Tile(const TileArgs& c, float* out /*[kRows, kBlo
       RUSHLIGHT_UNROLL
       for (int p = 0; p < kPanels; ++p) {
         const F32x16 minimum =
-            LoadScales(c.weight.scale, header + MinimumDistance(c.weight) + p * c.panel_bytes);
+            LoadScales(type, header + MinimumDistance(c.weight) + p * c.panel_bytes);
         RUSHLIGHT_UNROLL
         for (int r = 0; r < kRows; ++r) {
           sum[r][p] = MulAdd(minimum, Set(c.rows.totals[r * c.groups + group]), sum[r][p]);
@@ -150,11 +202,27 @@ __attribute__((noinline)) void Tile(const TileArgs& c, float* out /*[kRows, kBlo
     }
     RUSHLIGHT_UNROLL
     for (int p = 0; p < kPanels; ++p) {
-      const F32x16 scale = LoadScales(c.weight.scale, header + p * c.panel_bytes);
+      const F32x16 scale = LoadScales(type, header + p * c.panel_bytes);
       RUSHLIGHT_UNROLL
       for (int r = 0; r < kRows; ++r) {
-        const F32x16 row_scale = Set(c.rows.scales[r * c.groups + group]);
-        sum[r][p] = MulAdd(ToFloat(dot[r][p]), scale * row_scale, sum[r][p]);
+        if constexpr (kTwoLevels) {
+          sum[r][p] = MulAdd(ToFloat(dot[r][p]), scale, sum[r][p]);
+        } else {
+          const F32x16 row_scale = Set(c.rows.scales[r * c.groups + group]);
+          sum[r][p] = MulAdd(ToFloat(dot[r][p]), scale * row_scale, sum[r][p]);
+        }
+      }
+    }
+  }
+  if constexpr (kTwoLevels) {
+    totals.Finish(sum);
+    RUSHLIGHT_UNROLL
+    for (int p = 0; p < kPanels; ++p) {
+      const F32x16 scale = OutputScales(c.panels + p * c.panel_bytes);
+      RUSHLIGHT_UNROLL
+      for (int r = 0; r < kRows; ++r) {
+        const F32x16 row_scale = Set(c.rows.scales[r * c.groups]);
+        sum[r][p] = MulAdd(sum[r][p], scale * row_scale, Set(0.0f));
       }
     }
   }
@@ -168,34 +236,34 @@ __attribute__((noinline)) void Tile(const TileArgs& c, float* out /*[kRows, kBlo
 }
 
 // kRows rows times `panels` panels, kBlockPanels or fewer; one row times kRowBlockPanels or fewer.
-template <PackedFormat kFormat, bool kMinimum, int kRows>
+template <PackedFormat kFormat, Scaling kScaling, int kRows>
 void Block(TileArgs c, size_t panels, float* out) {
   constexpr size_t kPanels = kRows > 1 ? kIntegerPanels : kRowPanels;
   if constexpr (kPanels > 1) {
     for (; panels >= kPanels; panels -= kPanels, out += kPanels * kPanelOutputs) {
-      Tile<kFormat, kMinimum, kRows, kPanels>(c, out);
+      Tile<kFormat, kScaling, kRows, kPanels>(c, out);
       c.panels += kPanels * c.panel_bytes;
     }
   }
   for (; panels > 0; --panels, out += kPanelOutputs) {
-    Tile<kFormat, kMinimum, kRows, 1>(c, out);
+    Tile<kFormat, kScaling, kRows, 1>(c, out);
     c.panels += c.panel_bytes;
   }
 }
 
 // Rows are taken as many at a time as a tile has, the rest in halves.
-template <PackedFormat kFormat, bool kMinimum, int kRows>
+template <PackedFormat kFormat, Scaling kScaling, int kRows>
 void Rows(const IntegerMatmulArgs& args, TileArgs* c, size_t panel, size_t panels, size_t* row,
           size_t end) {
   for (; *row + kRows <= end; *row += kRows) {
     alignas(64) float sums[(kRows > 1 ? kRows * kBlockPanels : kRowBlockPanels) * kPanelOutputs];
     c->rows = RowsFrom(args, *row).rows;
-    Block<kFormat, kMinimum, kRows>(*c, panels, sums);
+    Block<kFormat, kScaling, kRows>(*c, panels, sums);
     Finish(args.out, *row, kRows, panel, panels, sums, kBlockPanels * kPanelOutputs);
   }
   if constexpr (kRows > 1) {
     constexpr int kLess = kRows > 4 ? 4 : kRows / 2;
-    Rows<kFormat, kMinimum, kLess>(args, c, panel, panels, row, end);
+    Rows<kFormat, kScaling, kLess>(args, c, panel, panels, row, end);
   }
 }
 
@@ -203,15 +271,30 @@ void Rows(const IntegerMatmulArgs& args, TileArgs* c, size_t panel, size_t panel
 template <PackedFormat kFormat>
 void Pass(const IntegerMatmulArgs& args);
 
+// For instruction sets with many: as many rows or more widen the nibbles of two levels to bytes.
+template <PackedFormat kFormat>
+void MatmulWidened(const IntegerMatmulArgs& args);
+
 template <PackedFormat kFormat>
 void Matmul(const IntegerMatmulArgs& args) {
+  const PackedMatrix& w = args.weight;
   if constexpr (kPasses) {
     if (args.m > 1) return Pass<kFormat>(args);
   }
-  const PackedMatrix& w = args.weight;
-  TileArgs c{
-      w,       PanelBytes(w), GroupCount(w), args.m == 1 ? kAhead : kBlockPanels * PanelBytes(w),
-      nullptr, args.rows};
+  if constexpr (kWidenedRows > 0 && kFormat == PackedFormat::kU4) {
+    const bool fits = DivideUp(GroupCount(w), ExactGroups(w)) <= kWidenedSpans;
+    if (HasTwoLevels(w) && args.m >= kWidenedRows && fits) return MatmulWidened<kFormat>(args);
+  }
+  TileArgs c{w,
+             PanelBytes(w),
+             GroupCount(w),
+             QuantizedStride(w.k),
+             args.m == 1 ? kAhead : kBlockPanels * PanelBytes(w),
+             nullptr,
+             args.rows};
+  constexpr decltype(&Rows<kFormat, Scaling::kPlain, kIntegerRows>) rows[] = {
+      Rows<kFormat, Scaling::kPlain, kIntegerRows>, Rows<kFormat, Scaling::kMinimum, kIntegerRows>,
+      Rows<kFormat, kMostScaling<kFormat>, kIntegerRows>};
   const size_t rows_at_once = RowsAtOnce(w, kIntegerRows);
   const size_t at_once = args.m == 1 ? kRowBlockPanels : kBlockPanels;
   for (size_t begin = 0; begin < args.m; begin += rows_at_once) {
@@ -221,11 +304,7 @@ void Matmul(const IntegerMatmulArgs& args) {
       c.panels = w.panels + panel * c.panel_bytes;
       const size_t panels = left < at_once ? left : at_once;
       size_t row = begin;
-      if (w.has_minimum) {
-        Rows<kFormat, true, kIntegerRows>(args, &c, panel, panels, &row, end);
-      } else {
-        Rows<kFormat, false, kIntegerRows>(args, &c, panel, panels, &row, end);
-      }
+      rows[static_cast<int>(ScalingOf(w))](args, &c, panel, panels, &row, end);
     }
   }
 }
@@ -277,9 +356,10 @@ void QuantizeRows(const QuantizeArgs& q) {
         std::memset(values + begin, 0, n);
         if (largest < kSmallestMagnitude) scale = 0.0f;
       }
+      const float total = static_cast<float>(sum);
       q.scales[row * groups + group] = scale;
       q.sums[row * groups + group] = sum;
-      q.totals[row * groups + group] = scale * static_cast<float>(sum);
+      q.totals[row * groups + group] = q.row_scale ? total : scale * total;
     }
     std::memset(values + q.k, 0, stride - q.k);
   }

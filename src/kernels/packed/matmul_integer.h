@@ -32,6 +32,22 @@ RUSHLIGHT_INTEGER_KERNELS(neondot)
 RUSHLIGHT_INTEGER_KERNELS(neoni8mm)
 #endif
 
+// How a group's dot products are scaled.
+enum class Scaling : uint8_t { kPlain, kMinimum, kTwoLevels };
+constexpr Scaling ScalingOf(const PackedMatrix& w) {
+  if (HasTwoLevels(w)) return Scaling::kTwoLevels;
+  return w.has_minimum ? Scaling::kMinimum : Scaling::kPlain;
+}
+// What a format may have beside the others.
+template <PackedFormat kFormat>
+inline constexpr Scaling kMostScaling =
+    kFormat == PackedFormat::kU4 ? Scaling::kTwoLevels : Scaling::kMinimum;
+
+// Groups whose sums are exact in floats; with other scales all.
+constexpr size_t ExactGroups(const PackedMatrix& w) {
+  return HasTwoLevels(w) ? kExactInputs / w.group : GroupCount(w);
+}
+
 // The product of the rows from `row` on.
 RUSHLIGHT_INLINE IntegerMatmulArgs RowsFrom(IntegerMatmulArgs args, size_t row) {
   const size_t groups = GroupCount(args.weight);

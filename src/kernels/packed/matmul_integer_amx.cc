@@ -9,6 +9,8 @@
 // one group whole stays in tiles, those of two panels and two times sixteen rows; its bytes are
 // tiles as they lie in the file.
 //
+// Nibbles with scales of two levels become the bytes that they stand for: one group, too.
+//
 // Rows that are left over are AVX-512's, as are groups of unusual sizes.  A tile does not reach
 // into the next group, so that small groups fill a part of it.  The last one of a row may reach
 // behind it, where activations are zero.
@@ -26,6 +28,7 @@ namespace rushlight::kernels::amx {
 using namespace avx512;
 }
 #include "src/kernels/packed/epilogue-inl.h"
+#include "src/kernels/packed/levels_avx512-inl.h"
 #include "src/kernels/packed/scales-inl.h"
 
 namespace rushlight::kernels::amx {
@@ -41,8 +44,17 @@ inline constexpr size_t kSumsStride = kBlockPanels * kPanelOutputs;
 
 // Inputs of a tile: as many as divide a group.
 size_t TileInputs(const PackedMatrix& w) {
-  if (w.group == w.k || w.group % kInputs == 0) return kInputs;
+  if (w.group == w.k || w.group % kInputs == 0 || HasTwoLevels(w)) return kInputs;
   return w.group % 32 == 0 ? 32 : 16;
+}
+
+// Of what stays in tiles to the end, inputs that are taken apart at once: whole tiles, and whole
+// groups where those matter; 0 if there can be none.
+size_t SliceInputs(const PackedMatrix& w) {
+  if (!HasTwoLevels(w)) return kSliceInputs;
+  size_t unit = w.group;
+  while (unit % kInputs != 0) unit += w.group;
+  return kSliceInputs / unit * unit;
 }
 
 RUSHLIGHT_INLINE void Fetch(const uint8_t* p) { __builtin_prefetch(p, 0, 2); }
@@ -134,12 +146,13 @@ RUSHLIGHT_INLINE void AddScaled(const int32_t* dots, const PanelSlice& slice, si
   }
 }
 
-// sums += a slice of sixteen rows times one of a panel.  While tiles are multiplied, processors
-// have one unit less for vectors: dot products of many groups come first, then their scales.
+// sums += a slice of sixteen rows times one of a panel, whose last group may be shorter.  While
+// tiles are multiplied, processors have one unit less for vectors: dot products of many groups come
+// first, then their scales.
 template <bool kMinimum>
 void AddGroups(const int8_t* a, size_t stride, const PanelSlice& slice, size_t groups,
-               size_t group_inputs, size_t inputs, const RowFactors* factors, bool first,
-               float* sums /*[16, kSumsStride]*/) {
+               size_t group_inputs, size_t last_inputs, size_t inputs, const RowFactors* factors,
+               bool first, float* sums /*[16, kSumsStride]*/) {
   alignas(64) int32_t dots[kDotGroups][kTileSums];
   const int8_t* b = slice.codes;
   F32x16 sum[kRows];
@@ -156,7 +169,8 @@ void AddGroups(const int8_t* a, size_t stride, const PanelSlice& slice, size_t g
     if (g >= 3 && g - 3 < count) _tile_stored(oldest, dots[g - 3], kLineBytes); \
     if (g >= count) break;                                                      \
     _tile_zero(sum);                                                            \
-    for (size_t done = 0; done < group_inputs; done += inputs) {                \
+    const size_t end = begin + g + 1 == groups ? last_inputs : group_inputs;    \
+    for (size_t done = 0; done < end; done += inputs) {                         \
       _tile_loadd(rows, a, static_cast<long>(stride));                          \
       _tile_loadd(lines, b, kLineBytes);                                        \
       _tile_dpbssd(sum, rows, lines);                                           \
@@ -186,9 +200,16 @@ template <PackedFormat kFormat>
 class Outputs {
  public:
   Outputs(const MatmulOutput& out, const PackedMatrix& w, size_t panel, size_t panels)
-      : panels_(panels), gated_(out.epilogue.gated), columns_{{out, panel}, {out, panel + 1}} {
+      : panels_(panels),
+        gated_(out.epilogue.gated),
+        groups_(GroupCount(w)),
+        columns_{{out, panel}, {out, panel + 1}} {
     for (size_t p = 0; p < panels; ++p) {
       const uint8_t* const header = w.panels + (panel + p) * PanelBytes(w);
+      if (HasTwoLevels(w)) {
+        scales_[p] = OutputScales(header);
+        continue;
+      }
       scales_[p] = LoadScales(w.scale, header);
       if (w.has_minimum) minimums_[p] = LoadScales(w.scale, header + MinimumDistance(w));
     }
@@ -226,12 +247,14 @@ class Outputs {
     if constexpr (kFormat == PackedFormat::kU8) {
       dot = _mm512_add_epi32(dot, _mm512_set1_epi32(-128 * rows_.sums[row_]));
     }
-    const F32x16 sum = MulAdd(minimums_[panel], Set(rows_.totals[row_]), Set(0.0f));
-    return MulAdd({_mm512_cvtepi32_ps(dot)}, scales_[panel] * Set(rows_.scales[row_]), sum);
+    const size_t at = row_ * groups_;
+    const F32x16 sum = MulAdd(minimums_[panel], Set(rows_.totals[at]), Set(0.0f));
+    return MulAdd({_mm512_cvtepi32_ps(dot)}, scales_[panel] * Set(rows_.scales[at]), sum);
   }
 
   size_t panels_;
   bool gated_;
+  size_t groups_;
   Columns columns_[kBlockPanels];
   F32x16 scales_[kBlockPanels];
   F32x16 minimums_[kBlockPanels] = {Set(0.0f), Set(0.0f)};
@@ -314,6 +337,8 @@ void SumGroups(const BlockArgs& block, Memory* m) {
   const size_t stride = QuantizedStride(w.k);
   for (size_t begin = 0; begin < all; begin += at_once) {
     const size_t groups = all - begin < at_once ? all - begin : at_once;
+    // Behind the last group's there may be another row.
+    const size_t last_inputs = InputsOfGroup(w, begin + groups - 1);
     for (size_t p = 0; p < block.panels; ++p) {
       UnpackGroups<kFormat>(w, w.panels + (block.panel + p) * PanelBytes(w), begin, groups,
                             m->slices);
@@ -329,8 +354,9 @@ void SumGroups(const BlockArgs& block, Memory* m) {
       for (size_t t = 0; t < block.tiles; ++t) {
         ahead.Portion();
         AddGroups<kMinimum>(block.rows.values + t * kRows * stride + begin * w.group, stride,
-                            *m->slices, groups, w.group, inputs, m->factors + t * all + begin,
-                            begin == 0, m->sums[t * kRows] + p * kPanelOutputs);
+                            *m->slices, groups, w.group, last_inputs, inputs,
+                            m->factors + t * all + begin, begin == 0,
+                            m->sums[t * kRows] + p * kPanelOutputs);
       }
     }
   }
@@ -340,21 +366,25 @@ void SumGroups(const BlockArgs& block, Memory* m) {
 template <PackedFormat kFormat>
 void MultiplyRows(const BlockArgs& block, const MatmulOutput& out, Memory* m) {
   const PackedMatrix& w = block.w;
-  const size_t stride = QuantizedStride(w.k);
+  const size_t stride = QuantizedStride(w.k), slice = SliceInputs(w);
   const uint8_t* const panels = w.panels + block.panel * PanelBytes(w);
   Outputs<kFormat> before(out, w, block.panel, block.panels);
   for (size_t begin = 0, inputs; begin < w.k; begin += inputs) {
     const size_t left = w.k - begin, whole = left / kInputs * kInputs;
     // Bytes lie as tiles, but for the end of a panel that is not a whole one.
     const bool in_place = kFormat == PackedFormat::kU8 && whole > 0;
-    inputs = in_place ? whole : left < kSliceInputs ? left : kSliceInputs;
+    inputs = in_place ? whole : left < slice ? left : slice;
+    const bool over = begin + inputs == w.k;
     const size_t at = CodesOffset(w, 0) + begin / InputsPerLine(kFormat) * kLineBytes;
     const void* codes[kBlockPanels] = {};
     for (size_t p = 0; p < block.panels; ++p) {
-      const uint8_t* const own = panels + p * PanelBytes(w) + at;
+      const uint8_t* const panel = panels + p * PanelBytes(w);
+      const uint8_t* const own = panel + at;
       codes[p] = m->slices[p].codes;
       if (in_place) {
         codes[p] = own;
+      } else if (HasTwoLevels(w)) {
+        WidenLevels(w, panel, begin, inputs, 0, m->slices[p].codes);
       } else if constexpr (kFormat == PackedFormat::kU8) {
         std::memcpy(m->slices[p].codes, own, DivideUp(inputs, InputsPerLine(kFormat)) * kLineBytes);
       } else {
@@ -363,14 +393,15 @@ void MultiplyRows(const BlockArgs& block, const MatmulOutput& out, Memory* m) {
     }
     // The next panels, which lie behind these, are fetched while these are multiplied.
     const size_t steps = DivideUp(inputs, kInputs) * DivideUp(block.tiles, 2);
-    Ahead ahead(panels + block.panels * PanelBytes(w), in_place ? block.panels * PanelBytes(w) : 0,
+    const bool fetch = in_place || (HasTwoLevels(w) && over);
+    Ahead ahead(panels + block.panels * PanelBytes(w), fetch ? block.panels * PanelBytes(w) : 0,
                 steps);
     for (size_t t = 0; t < block.tiles; t += 2) {
       const size_t tiles = block.tiles - t < 2 ? 1 : 2;
       auto* const dots = m->dots + t % kBlockTiles;
       AddDots<kFormat>(block.rows.values + t * kRows * stride + begin, stride, codes, inputs,
                        {tiles, block.panels}, begin == 0, &ahead, &before, dots);
-      if (begin + inputs < w.k) continue;
+      if (!over) continue;
       before.Begin(block.rows, t * kRows, tiles * kRows, dots);
     }
   }
@@ -394,9 +425,12 @@ template <PackedFormat kFormat>
 void Matmul(const IntegerMatmulArgs& args, size_t rows) {
   const PackedMatrix& w = args.weight;
   const size_t groups = GroupCount(w), inputs = TileInputs(w);
-  size_t most = kFactors / groups < kBlockTiles ? kFactors / groups : kBlockTiles;
-  // Of bytes that lie as tiles nothing is kept: as many rows as stay in the second cache.
-  if (kFormat == PackedFormat::kU8 && groups == 1 && w.k % kInputs == 0) {
+  const bool one_group = groups == 1 || HasTwoLevels(w);
+  size_t most = kBlockTiles;
+  if (!one_group && kFactors / groups < most) most = kFactors / groups;
+  // Of bytes that lie as tiles nothing is kept, nor of a panel that is taken apart at once: as many
+  // rows as stay in the second cache.
+  if (one_group && (kFormat == PackedFormat::kU8 ? w.k % kInputs == 0 : w.k <= SliceInputs(w))) {
     most = DivideUp(kRowBytes, kRows * QuantizedStride(w.k));
   }
   Memory m;
@@ -412,11 +446,11 @@ void Matmul(const IntegerMatmulArgs& args, size_t rows) {
     const IntegerMatmulArgs from = RowsFrom(args, begin);
     BlockArgs block = {w, 0, 0, from.rows, (rows - begin) / kRows};
     if (block.tiles > most) block.tiles = most;
-    if (groups > 1) TurnFactors(block.rows, groups, block.tiles, m.factors);
+    if (!one_group) TurnFactors(block.rows, groups, block.tiles, m.factors);
     for (size_t panel = args.out.begin; panel < args.out.end; panel += kBlockPanels) {
       block.panel = panel;
       block.panels = args.out.end - panel < kBlockPanels ? 1 : kBlockPanels;
-      if (groups == 1) {
+      if (one_group) {
         MultiplyRows<kFormat>(block, from.out, &m);
         continue;
       }
@@ -435,6 +469,7 @@ void Matmul(const IntegerMatmulArgs& args, size_t rows) {
 size_t TileRows(const IntegerMatmulArgs& args) {
   const PackedMatrix& w = args.weight;
   const size_t groups = GroupCount(w);
+  if (HasTwoLevels(w)) return SliceInputs(w) > 0 ? args.m / kRows * kRows : 0;
   if (groups > 1 && (w.group > kSliceInputs || groups > kFactors)) return 0;
   return args.m / kRows * kRows;
 }

@@ -76,7 +76,20 @@ __attribute__((noinline)) void Tile(const PackedMatrix& w, const uint8_t* panel,
   F32x16 sum[2 * kPairs];
   RUSHLIGHT_UNROLL
   for (int r = 0; r < 2 * kPairs; ++r) sum[r] = Set(0.0f);
+  const size_t span = ExactGroups(w);
+  const bool two_levels = HasTwoLevels(w);
+  int32x4_t total[2 * kPairs][4];  // of spans
+  const auto end_span = [&](bool first) {
+    RUSHLIGHT_UNROLL
+    for (int i = 0; i < 8 * kPairs; ++i) {
+      int32x4_t& of = total[i / 4][i % 4];
+      const int32x4_t x = vcvtq_s32_f32(sum[i / 4].v[i % 4]);
+      of = first ? x : vaddq_s32(of, x);
+      sum[i / 4].v[i % 4] = vdupq_n_f32(0.0f);
+    }
+  };
   for (size_t group = 0; group < groups; ++group) {
+    if (two_levels && group > 0 && group % span == 0) end_span(group == span);
     int32x4_t dot[kPairs][8];
     RUSHLIGHT_UNROLL
     for (int p = 0; p < kPairs; ++p) {
@@ -105,7 +118,7 @@ __attribute__((noinline)) void Tile(const PackedMatrix& w, const uint8_t* panel,
     if (w.has_minimum) minimum = LoadScales(w.scale, header + MinimumDistance(w));
     RUSHLIGHT_UNROLL
     for (int r = 0; r < 2 * kPairs; ++r) {
-      const float row_scale = rows.scales[r * groups + group];
+      const float row_scale = two_levels ? 1.0f : rows.scales[r * groups + group];
       if (w.has_minimum) {
         sum[r] = MulAdd(minimum, Set(rows.totals[r * groups + group]), sum[r]);
       }
@@ -116,6 +129,19 @@ __attribute__((noinline)) void Tile(const PackedMatrix& w, const uint8_t* panel,
         x.v[i] = vcvtq_f32_s32(r % 2 == 0 ? vuzp1q_s32(low, high) : vuzp2q_s32(low, high));
       }
       sum[r] = MulAdd(x, scale * Set(row_scale), sum[r]);
+    }
+  }
+  if (two_levels) {
+    const bool spans = groups > span;
+    if (spans) end_span(false);
+    const F32x16 scale = OutputScales(panel);
+    RUSHLIGHT_UNROLL
+    for (int r = 0; r < 2 * kPairs; ++r) {
+      RUSHLIGHT_UNROLL
+      for (int i = 0; i < 4; ++i) {
+        if (spans) sum[r].v[i] = vcvtq_f32_s32(total[r][i]);
+      }
+      sum[r] = MulAdd(sum[r], scale * Set(rows.scales[r * groups]), Set(0.0f));
     }
   }
   RUSHLIGHT_UNROLL

@@ -23,6 +23,8 @@ inline constexpr int kIntegerRows = 1;  // of a tile
 inline constexpr size_t kIntegerPanels = 1;
 inline constexpr size_t kRowPanels = 1;  // of a tile of one row: streams of memory
 inline constexpr bool kPasses = false;
+inline constexpr size_t kWidenedRows = 0;   // never
+inline constexpr size_t kWidenedSpans = 0;  // none
 
 RUSHLIGHT_INLINE Line LoadLine(const uint8_t* p) {
   Line x;
@@ -67,6 +69,14 @@ RUSHLIGHT_INLINE I32x16 operator+(I32x16 a, const I32x16& b) {
 RUSHLIGHT_INLINE F32x16 ToFloat(const I32x16& x) {
   F32x16 r;
   for (size_t i = 0; i < 16; ++i) r.lane[i] = static_cast<float>(static_cast<int32_t>(x.lane[i]));
+  return r;
+}
+// Of whole numbers below 2^31.
+RUSHLIGHT_INLINE I32x16 ToInteger(const F32x16& x) {
+  I32x16 r;
+  for (size_t i = 0; i < 16; ++i) {
+    r.lane[i] = static_cast<uint32_t>(static_cast<int32_t>(x.lane[i]));
+  }
   return r;
 }
 RUSHLIGHT_INLINE void StoreLowBytes(int8_t* p, const F32x16& x) {

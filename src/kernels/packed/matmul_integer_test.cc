@@ -26,7 +26,7 @@ struct Case {
   size_t m = 0;
   size_t groups = 0;
   std::vector<int8_t> codes;
-  std::vector<float> scales, minimums;
+  std::vector<float> scales, minimums, output_scales;
   std::vector<uint8_t> storage;  // of the panels
   std::vector<int8_t> values;
   std::vector<float> row_scales, totals;
@@ -53,14 +53,26 @@ struct Case {
     for (size_t i = 0; i < n * k; ++i) {
       codes.push_back(static_cast<int8_t>(extreme ? lowest : code(*random)));
     }
+    std::uniform_int_distribution<int> factor(extreme ? 17 : 0, 17);
     for (size_t i = 0; i < n * groups; ++i) {
+      if (scale == ScaleType::kI8) {  // all codes stand for 8 bits
+        const int f = factor(*random);
+        std::uniform_int_distribution<int> from(-128, extreme ? -128 : 127 - 15 * f);
+        scales.push_back(static_cast<float>(f));
+        minimums.push_back(static_cast<float>(from(*random)));
+        continue;
+      }
       scales.push_back(RoundScale(scale, normal(*random) / 64));
       minimums.push_back(RoundScale(scale, normal(*random) / 16));
     }
+    for (size_t i = 0; i < n; ++i) output_scales.push_back(normal(*random) / 256);
     storage.resize(PackedBytes(w) + kLineBytes);
     const auto address = reinterpret_cast<uintptr_t>(storage.data());
     uint8_t* panels = storage.data() + (kLineBytes - address % kLineBytes) % kLineBytes;
-    PackIntegers(w, {codes.data(), scales.data(), has_minimum ? minimums.data() : nullptr}, panels);
+    PackIntegers(w,
+                 {codes.data(), scales.data(), has_minimum ? minimums.data() : nullptr,
+                  output_scales.data()},
+                 panels);
     w.panels = panels;
 
     const size_t stride = QuantizedStride(k);
@@ -75,8 +87,10 @@ struct Case {
           sum += values[row * stride + i];
         }
         sums.push_back(sum);
-        row_scales.push_back(std::fabs(normal(*random)) / 100);
-        totals.push_back(row_scales.back() * static_cast<float>(sum));
+        const bool again = HasTwoLevels(w) && g > 0;
+        row_scales.push_back(again ? row_scales.back() : std::fabs(normal(*random)) / 100);
+        totals.push_back(HasTwoLevels(w) ? static_cast<float>(sum)
+                                         : row_scales.back() * static_cast<float>(sum));
       }
     }
     for (size_t i = 0; i < n; ++i) bias.push_back(normal(*random));
@@ -105,12 +119,19 @@ struct Case {
 
   float Sum(size_t row, size_t output) const {
     float sum = 0;
+    int64_t whole = 0;
     for (size_t g = 0; g < groups; ++g) {
       int64_t dot = 0;
       for (size_t i = g * w.group; i < std::min(w.k, (g + 1) * w.group); ++i) {
         dot += codes[output * w.k + i] * values[row * QuantizedStride(w.k) + i];
       }
       const float row_scale = row_scales[row * groups + g];
+      if (HasTwoLevels(w)) {
+        whole += static_cast<int64_t>(scales[output * groups + g]) * dot +
+                 static_cast<int64_t>(minimums[output * groups + g]) * sums[row * groups + g];
+        sum = std::fma(static_cast<float>(whole), output_scales[output] * row_scale, 0.0f);
+        continue;
+      }
       if (w.has_minimum) {
         sum = std::fma(minimums[output * groups + g], totals[row * groups + g], sum);
       }
@@ -136,13 +157,16 @@ std::vector<Case> RandomCases(std::mt19937* random, size_t count) {
   std::vector<Case> cases;
   const auto below = [&](size_t n) { return (*random)() % n; };
   while (cases.size() < count) {
-    const size_t k = 1 + below(below(4) == 0 ? 700 : 150);
+    const size_t k = 1 + below(below(4) == 0 ? 700 : below(8) == 0 ? 2500 : 150);
     const size_t groups[] = {16, 32, 64, 128, k};
     const size_t group = groups[below(5)];
     if (group > k) continue;
     const PackedFormat format = below(2) == 0 ? PackedFormat::kU4 : PackedFormat::kU8;
-    cases.emplace_back(random, format, 1 + below(100), k, group, below(2) == 0,
-                       1 + below(below(4) == 0 ? 70 : 16), static_cast<ScaleType>(below(3)));
+    const auto scale = static_cast<ScaleType>(below(format == PackedFormat::kU4 ? 6 : 3) % 4);
+    const bool two_levels = scale == ScaleType::kI8;
+    if (two_levels && group > kExactInputs) continue;
+    cases.emplace_back(random, format, 1 + below(100), k, group, two_levels || below(2) == 0,
+                       1 + below(below(4) == 0 ? 70 : 16), scale);
   }
   return cases;
 }
@@ -174,6 +198,24 @@ TEST(IntegerMatmul, NothingSaturates) {
   }
 }
 
+// Nor are the whole numbers of two levels rounded, or too large for their integers.
+TEST(IntegerMatmul, TwoLevelsAreExact) {
+  std::mt19937 random(9);
+  for (const size_t group : {16, 32, 128, 1024}) {
+    for (const size_t k : {1024, 1040, 4096, 16384}) {
+      for (const size_t m : {1, 5, 17, 40}) {
+        const Case c(&random, PackedFormat::kU4, 20, k, group, true, m, ScaleType::kI8, m == 17);
+        for (const Isa isa : RunnableIsas()) {
+          const std::vector<float> out = c.Run(isa);
+          for (size_t i = 0; i < out.size(); ++i) {
+            ASSERT_EQ(out[i], c.Sum(i / 20, i % 20)) << Info(isa).name << ": " << c.Name();
+          }
+        }
+      }
+    }
+  }
+}
+
 TEST(IntegerMatmul, AnyCutGivesTheSame) {
   std::mt19937 random(3);
   for (const Case& c : RandomCases(&random, 60)) {
@@ -190,6 +232,20 @@ TEST(IntegerMatmul, AnyCutGivesTheSame) {
         row += rows;
       }
       EXPECT_TRUE(SameBits(pieces, whole)) << Info(isa).name << ": " << c.Name();
+    }
+  }
+}
+
+// A last group that is shorter than half of one, in a slice that is not the first.
+TEST(IntegerMatmul, LastGroupOfManyIsShort) {
+  std::mt19937 random(10);
+  for (const PackedFormat format : {PackedFormat::kU4, PackedFormat::kU8}) {
+    for (const size_t k : {1024 + 16, 1024 + 64, 2048 + 200}) {
+      const Case c(&random, format, 48, k, 256, false, 33);
+      const std::vector<float> expected = c.Run(Isa::kScalar);
+      for (const Isa isa : RunnableIsas()) {
+        EXPECT_TRUE(SameBits(c.Run(isa), expected)) << Info(isa).name << ": " << c.Name();
+      }
     }
   }
 }

@@ -3,6 +3,8 @@
 
 #include "src/kernels/packed/pack.h"
 
+#include <algorithm>
+#include <cmath>
 #include <cstring>
 
 #include "rushlight/half.h"
@@ -56,6 +58,8 @@ float LoadScale(const PackedMatrix& w, size_t place) {
       return LoadAs<Float16>(p);
     case ScaleType::kF32:
       return LoadAs<float>(p);
+    case ScaleType::kI8:
+      return LoadAs<int8_t>(p);
     default:
       return LoadAs<BFloat16>(p);
   }
@@ -72,9 +76,16 @@ void StoreScale(const PackedMatrix& w, float scale, uint8_t* p) {
       return StoreAs<Float16>(scale, p);
     case ScaleType::kF32:
       return StoreAs<float>(scale, p);
+    case ScaleType::kI8:
+      return StoreAs<int8_t>(RoundScale(w.scale, scale), p);
     default:
       return StoreAs<BFloat16>(scale, p);
   }
+}
+
+// Where in the panels the scale of an output is.  Requires: two levels.
+size_t OutputScalePlace(const PackedMatrix& w, size_t row) {
+  return row / kPanelOutputs * PanelBytes(w) + row % kPanelOutputs * sizeof(float);
 }
 
 size_t FloatBytes(PackedFormat format) { return format == PackedFormat::kF32 ? 4 : 2; }
@@ -91,8 +102,10 @@ void Clear(const PackedMatrix& w, uint8_t* panels) {
   const size_t pair_lines = HeaderLines(w) + 2 * LinesPerGroup(w);
   const auto zero = static_cast<uint8_t>(ZeroPoint(w) * (w.format == PackedFormat::kU4 ? 17 : 1));
   for (size_t panel = 0; panel < PanelCount(w); ++panel) {
+    const size_t first = OutputScaleLines(w);
     for (size_t line = 0; line < PanelLines(w); ++line) {
-      std::memset(panels, line % pair_lines < HeaderLines(w) ? 0 : zero, kLineBytes);
+      const bool code = line >= first && (line - first) % pair_lines >= HeaderLines(w);
+      std::memset(panels, code ? zero : 0, kLineBytes);
       panels += kLineBytes;
     }
   }
@@ -106,6 +119,9 @@ float RoundScale(ScaleType type, float scale) {
       return Float16(scale);
     case ScaleType::kF32:
       return scale;
+    case ScaleType::kI8:
+      if (std::isnan(scale)) return scale;
+      return std::nearbyint(std::min(std::max(scale, -128.0f), 127.0f));
     default:
       return BFloat16(scale);
   }
@@ -116,6 +132,7 @@ void PackIntegers(const PackedMatrix& w, const ConstIntegerRows& rows, uint8_t* 
   const size_t groups = GroupCount(w);
   const int zero_point = ZeroPoint(w);
   for (size_t row = 0; row < w.n; ++row) {
+    if (HasTwoLevels(w)) StoreAs<float>(rows.outputs[row], panels + OutputScalePlace(w, row));
     for (size_t group = 0; group < groups; ++group) {
       const int8_t* codes = rows.codes + row * w.k + group * w.group;
       uint8_t* const to = panels + CodesPlace(w, row, group);
@@ -140,6 +157,7 @@ void PackIntegers(const PackedMatrix& w, const ConstIntegerRows& rows, uint8_t* 
 void UnpackIntegers(const PackedMatrix& w, const MutableIntegerRows& rows) {
   const size_t groups = GroupCount(w);
   for (size_t row = 0; row < w.n; ++row) {
+    if (HasTwoLevels(w)) rows.outputs[row] = LoadAs<float>(w.panels + OutputScalePlace(w, row));
     for (size_t group = 0; group < groups; ++group) {
       int8_t* codes = rows.codes + row * w.k + group * w.group;
       ForCodes(w, row, group, InputsOfGroup(w, group),
@@ -184,6 +202,10 @@ void DequantizeRow(const PackedMatrix& w, size_t row, float* values) {
     if (!w.has_minimum) continue;
     const float minimum = LoadScale(w, place + MinimumDistance(w));
     for (size_t i = 0; i < InputsOfGroup(w, group); ++i) to[i] += minimum;
+  }
+  if (HasTwoLevels(w)) {
+    const auto output = LoadAs<float>(w.panels + OutputScalePlace(w, row));
+    for (size_t i = 0; i < w.k; ++i) values[i] *= output;
   }
   if (IsInteger(w.format)) return;
   for (size_t input = 0; input < w.k; ++input) {

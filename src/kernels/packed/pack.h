@@ -13,12 +13,14 @@
 
 namespace rushlight::kernels {
 
-// Quantized weights, row by row: value = scale * code + minimum.
+// Quantized weights, row by row: value = scale * code + minimum, with two levels times the
+// output's.
 template <class Code, class Scale>
 struct IntegerRows {
-  Code* codes;      // [n, k]; u8: -128..127; u4: -8..7, with minimums 0..15
-  Scale* scales;    // [n, groups]
-  Scale* minimums;  // [n, groups], or null
+  Code* codes;               // [n, k]; u8: -128..127; u4: -8..7, with minimums 0..15
+  Scale* scales;             // [n, groups]
+  Scale* minimums;           // [n, groups], or null
+  Scale* outputs = nullptr;  // [n]; two levels only
 };
 using ConstIntegerRows = IntegerRows<const int8_t, const float>;
 using MutableIntegerRows = IntegerRows<int8_t, float>;
@@ -26,8 +28,8 @@ using MutableIntegerRows = IntegerRows<int8_t, float>;
 // A scale or a minimum as a matrix stores it.
 float RoundScale(ScaleType type, float scale);
 
-// Requires: rows.minimums is not null if w.has_minimum.  Scales and minimums are rounded to
-// w.scale; of a code that is out of range the low bits are taken.
+// Requires: rows.minimums is not null if w.has_minimum, rows.outputs if w has two levels.  Scales
+// and minimums are rounded to w.scale; of a code that is out of range the low bits are taken.
 void PackIntegers(const PackedMatrix& w, const ConstIntegerRows& rows, uint8_t* panels);
 // The inverse.
 void UnpackIntegers(const PackedMatrix& w, const MutableIntegerRows& rows);

@@ -26,7 +26,7 @@ struct QuantizedRows {
   const int8_t* values;  // [m, QuantizedStride(k)]
   const float* scales;   // [m, groups]
   const int32_t* sums;   // [m, groups]
-  const float* totals;   // [m, groups]: scale * sum, what minimums are multiplied by
+  const float* totals;   // [m, groups]: what minimums are multiplied by: scale * sum, or the sum
 };
 
 struct QuantizeArgs {
@@ -35,7 +35,7 @@ struct QuantizeArgs {
   size_t m;
   size_t k;
   size_t group;    // the weight's; k for the whole row
-  bool row_scale;  // one scale for the whole row, given to each of its groups
+  bool row_scale;  // one scale for the whole row, given to each group, as two levels ask for
   int8_t* values;  // as QuantizedRows
   float* scales;
   int32_t* sums;

@@ -232,13 +232,49 @@ def test_damaged_plans_are_refused_or_run():
     assert outcomes == {"ran", "refused"}
 
 
-def test_minimums_where_weights_were_on_a_grid():
+def test_scales_of_four_bits():
     codes = torch.randint(0, 16, (32, 64)).float()
     codes[:, ::32], codes[:, 1::32] = 0, 15
-    grid = codes * 0.25 - 1.5
-    assert pack(grid, "int4", 32).minimum
-    assert pack(grid, "int4", 32).error < 1e-6
-    assert not pack(torch.randn(32, 64), "int4", 32).minimum
+    grid = codes * (0.25 + torch.rand(32, 64)[:, ::32].repeat_interleave(32, 1).bfloat16()).float() - 1.5
+    float_scales, levels = _native_scale("bfloat16"), _native_scale("int8")
+    # Floats, where weights were on a grid of floats; whole numbers, where they were not; or as asked for.
+    kept = pack(grid, "int4", 32)
+    assert kept.minimum and kept.scale == float_scales and kept.error < 0.003
+    assert pack(grid, "int4", 32, "int8").scale == levels
+    rows = torch.randn(32, 64)
+    packed, plain = pack(rows, "int4", 32), pack(rows, "int4", 32, "bfloat16")
+    assert packed.scale == levels and plain.scale == float_scales and not plain.minimum
+    assert packed.error < plain.error
+    # A group that is a row, or long, has no levels.
+    assert pack(rows, "int4", 0).scale == float_scales
+    assert pack(torch.randn(16, 4096), "int4", 2048, "int8").scale == float_scales
+
+
+def _native_scale(name):
+    return {"bfloat16": 0, "int8": 3}[name]
+
+
+@pytest.mark.parametrize("inputs", [576, 1536, 3000])
+def test_two_levels_whatever_the_chunk(inputs):
+    model = torch.nn.Sequential(torch.nn.Linear(inputs, 80), torch.nn.Linear(80, 48, bias=False)).eval()
+    x = torch.randn(40, inputs)
+    program = rushlight.compile(
+        model, (x,), quantize="int4", dynamic_shapes=({0: torch.export.Dim("rows", max=64)},)
+    )
+    assert [w.error for w in program.weights if w.error > 0]
+    module = rushlight.load(program.buffer)
+    whole = module(x)
+    parts = torch.cat([torch.as_tensor(module(x[i:j])) for i, j in ((0, 1), (1, 4), (4, 21), (21, 40))])
+    assert torch.equal(torch.as_tensor(whole), parts)
+    expected = model(x)
+    assert (torch.as_tensor(whole) - expected).norm() < 0.15 * expected.norm()
+
+
+def test_scales_that_cannot_be():
+    with pytest.raises(ValueError, match="int7"):
+        Quantization("int4", scales="int7")
+    with pytest.raises(ValueError, match="activations"):
+        Quantization("int4", scales="int8", activations="fp32")
 
 
 def integers(n, k, form):

@@ -207,7 +207,7 @@ class _Planner:
         key = (tuple(map(_memory, parameters)), form)
         if key not in self.matrices:
             try:
-                packed = pack_as(form, parameters, join, self.quantization.group)
+                packed = pack_as(form, parameters, join, self.quantization)
             except _native.Error as error:
                 names = ", ".join(dict.fromkeys(map(self.name, nodes)))
                 what = f"the weights {names} cannot be packed: {error}"

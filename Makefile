@@ -28,7 +28,7 @@ SHAPES = Qwen2.5-0.5B Gemma-3-270M Llama-3.2-1B
 setup:
 	@tools/setup.sh apt python build
 
-$(SMOLLM2_INT4): QUANTIZE := --quantize int4
+$(SMOLLM2_INT4): QUANTIZE := --quantize int4 --scales int8
 $(SMOLLM2) $(SMOLLM2_INT4):
 	@mkdir -p $(dir $@)
 	@PATH="$(abspath .venv/bin):$$PATH" $(RUSHLIGHT) export --model $(GGUF) --task text-generation $(QUANTIZE) -o $@

@@ -31,10 +31,12 @@ from participants import Participant  # noqa: E402
 from summary import table  # noqa: E402
 
 FORMATS = {"fp32": None, "bf16": "bf16", "fp16": "fp16", "int8": "int8", "int4": "int4"}
-CACHES = {  # other caches than those that come with the weights (fp32: fp32; others: bf16)
-    "fp32-kv-bf16": ("fp32", "bf16"),
-    "fp32-kv-int8": ("fp32", "int8"),
-    "int4-kv-int8": ("int4", "int8"),
+OTHERS = {  # the same with other options of rushlight export (caches: fp32 beside fp32, or bf16)
+    "int4-scales-int8": ("int4", "--scales", "int8"),
+    "int4-scales-bf16": ("int4", "--scales", "bf16"),
+    "fp32-kv-bf16": ("fp32", "--kv-cache", "bf16"),
+    "fp32-kv-int8": ("fp32", "--kv-cache", "int8"),
+    "int4-kv-int8": ("int4", "--kv-cache", "int8"),
 }
 WINDOW = 512  # tokens that see each other
 SENTENCE, SENTENCES = 128, 48
@@ -61,9 +63,9 @@ def program(form: str) -> Path:
         path,
         "--all-logits",
     ]
-    weights, cache = CACHES.get(form, (form, None))
+    weights, *options = OTHERS.get(form, (form,))
     command += ["--quantize", FORMATS[weights]] if FORMATS[weights] else []
-    command += ["--kv-cache", cache] if cache else []
+    command += options
     command += ["--max-seq-len", str(WINDOW)]
     environment = {"PYTHONPATH": str(ROOT / "python"), "PATH": ""}
     subprocess.run([str(word) for word in command], check=True, stdout=subprocess.DEVNULL, env=environment)
@@ -159,11 +161,11 @@ def promises(found: dict[str, dict]) -> list[dict]:
             }
         )
     for peer in (label for label in found if label.startswith("llama.cpp Q4_0")):
-        if "int4" in found:
-            ours, theirs = nats("int4", "divergence"), nats(peer, "divergence")
+        for form in (form for form in found if form.startswith("int4")):
+            ours, theirs = nats(form, "divergence"), nats(peer, "divergence")
             figures.append(
                 {
-                    "promise": f"int4's divergence from float's predictions beside {peer}, SmolLM2",
+                    "promise": f"{form}'s divergence from float's predictions beside {peer}, SmolLM2",
                     "bar": "at most as large",
                     "measured": f"{ours:.3g} and {theirs:.3g} nats",
                     "ok": ours <= theirs,
@@ -175,7 +177,7 @@ def promises(found: dict[str, dict]) -> list[dict]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kilobytes", type=int, default=128)
-    parser.add_argument("--formats", nargs="+", choices=[*FORMATS, *CACHES], default=[*FORMATS, *CACHES])
+    parser.add_argument("--formats", nargs="+", choices=[*FORMATS, *OTHERS], default=[*FORMATS, *OTHERS])
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--no-peers", action="store_true")
     parser.add_argument("--output", type=Path, default=ROOT / "build/bench/accuracy.json")

@@ -14,6 +14,8 @@ from shapes import MODELS, ROOT, Shape
 
 BUILD = ROOT / "build/release"
 FORMATS = ("int4", "int8", "bf16", "fp32")
+# Weights that come in 4 bits are quantized anew, like the peers'.
+INT4_OPTIONS = ("--scales", "int8")
 # The file that every claim on SmolLM2 in 4 bits is made of.
 SMOLLM2_INT4 = ROOT / "build/models/smollm2-135m-instruct-int4.pte"
 
@@ -37,6 +39,7 @@ def program(shape: Shape, form: str, *options: str) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "rushlight", "export", "--quiet", "--model", shape.source(), "-o", path]
     command += options if form == "fp32" else ["--quantize", form, *options]
+    command += INT4_OPTIONS if form == "int4" else ()
     subprocess.run(
         [str(word) for word in command],
         check=True,

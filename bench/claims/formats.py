@@ -17,6 +17,8 @@ add_paths()
 import runs  # noqa: E402
 from shapes import MODELS  # noqa: E402
 
+FORM = "int4-scales-int8"
+
 
 def weights(path) -> set[str]:
     """Names of packed weights, which are made of what they hold."""
@@ -28,11 +30,11 @@ def weights(path) -> set[str]:
 def measure() -> Iterator[Figure]:
     subprocess.run([ROOT / "tools/setup.sh", "bench-llamacpp"], check=True)
     output, program = BUILD / "accuracy.json", runs.smollm2_int4()
-    command = [sys.executable, ROOT / "bench/accuracy.py", "--formats", "int8", "int4", "--output", output]
+    command = [sys.executable, ROOT / "bench/accuracy.py", "--formats", "int8", FORM, "--output", output]
     subprocess.run(command, check=True)
     for promise in json.loads(output.read_text(encoding="utf-8"))["promises"]:
         yield Figure(**promise)
-    measured = weights(MODELS / "smollm2-int4-all-logits.pte")
+    measured = weights(MODELS / f"smollm2-{FORM}-all-logits.pte")
     yield Figure(
         f"weights of SmolLM2 int4 ({runs.digest(program)}) that the accuracy of int4 was measured with",
         "all",

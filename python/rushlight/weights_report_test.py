@@ -58,9 +58,8 @@ def test_patterns_that_name_nothing_are_told():
 def test_export_options():
     from rushlight.cli import _parser, _quantization
 
-    options = (
-        "export --model m -o o --quantize int8 --group 64 --kv-cache fp16 --scales int8 --module a*=int4 --module b=c=bf16"
-    )
+    options = "export --model m -o o --quantize int8 --group 64 --kv-cache fp16 --scales int8"
+    options += " --module a*=int4 --module b=c=bf16"
     assert _quantization(_parser().parse_args(options.split())) == Quantization(
         "int8", group=64, cache="float16", scales="int8", modules={"a*": "int4", "b=c": "bfloat16"}
     )

@@ -78,18 +78,17 @@ __attribute__((noinline)) void Tile(const PackedMatrix& w, const uint8_t* panel,
   for (int r = 0; r < 2 * kPairs; ++r) sum[r] = Set(0.0f);
   const size_t span = ExactGroups(w);
   const bool two_levels = HasTwoLevels(w);
-  int32x4_t total[2 * kPairs][4];  // of spans
-  const auto end_span = [&](bool first) {
+  int32x4_t total[2 * kPairs][4] = {};  // of spans
+  const auto end_span = [&] {
     RUSHLIGHT_UNROLL
     for (int i = 0; i < 8 * kPairs; ++i) {
       int32x4_t& of = total[i / 4][i % 4];
-      const int32x4_t x = vcvtq_s32_f32(sum[i / 4].v[i % 4]);
-      of = first ? x : vaddq_s32(of, x);
+      of = vaddq_s32(of, vcvtq_s32_f32(sum[i / 4].v[i % 4]));
       sum[i / 4].v[i % 4] = vdupq_n_f32(0.0f);
     }
   };
   for (size_t group = 0; group < groups; ++group) {
-    if (two_levels && group > 0 && group % span == 0) end_span(group == span);
+    if (two_levels && group > 0 && group % span == 0) end_span();
     int32x4_t dot[kPairs][8];
     RUSHLIGHT_UNROLL
     for (int p = 0; p < kPairs; ++p) {
@@ -133,7 +132,7 @@ __attribute__((noinline)) void Tile(const PackedMatrix& w, const uint8_t* panel,
   }
   if (two_levels) {
     const bool spans = groups > span;
-    if (spans) end_span(false);
+    if (spans) end_span();
     const F32x16 scale = OutputScales(panel);
     RUSHLIGHT_UNROLL
     for (int r = 0; r < 2 * kPairs; ++r) {

@@ -169,7 +169,6 @@ class Quantization:
         own = stored is not None and self.format_of(name) not in _BITS and stored.activations
         return own or self.activations
 
-
     @property
     def scales_of_floats(self) -> str | None:
         """The scales of int4 that is made of floats; None: what fits better."""

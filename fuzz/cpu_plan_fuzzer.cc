@@ -21,7 +21,7 @@ namespace rushlight {
 
 std::vector<std::string> fuzz::Seeds() {
   using namespace fb::cpu;
-  std::vector<hostile::DecoderShape> shapes(6);
+  std::vector<hostile::DecoderShape> shapes(7);
   shapes[0].scale = ScaleType_F16;
   shapes[0].minimums = true;
   shapes[1].weights = MatrixFormat_U8;
@@ -46,6 +46,10 @@ std::vector<std::string> fuzz::Seeds() {
   shapes[5].heads = 6;
   shapes[5].kv_heads = 2;
   shapes[5].window = 20;
+  shapes[6].scale = ScaleType_I8;
+  shapes[6].minimums = true;
+  shapes[6].group = 16;
+  shapes[6].max_rows = 24;
   std::vector<std::string> seeds;
   for (const hostile::DecoderShape& shape : shapes) {
     PlanT plan = hostile::MakeDecoderPlan(shape);

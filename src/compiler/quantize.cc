@@ -196,15 +196,16 @@ float QuantizeRowToLevels(const float* x, const PackedMatrix& w, std::vector<Lev
   std::fill(levels->begin(), levels->end(), Levels());
   std::fill_n(codes, w.k, 0.0f);
   if (!(full >= 0x1p-100f)) return 0;
-  float best_error = INFINITY, best = 0;
+  double best_error = INFINITY;  // squares of large weights are no floats
+  float best = 0;
   for (const float shrink : {1.0f, 0.95f, 0.9f, 0.85f}) {  // with less, the largest are clipped
     const float scale = full * shrink, inverse = 1.0f / scale;
     for (size_t i = 0; i < w.k; ++i) units[i] = x[i] * inverse;
-    float all = 0;
+    double all = 0;
     for (size_t g = 0; g < groups; ++g) {
       float error;
       (*trial)[g] = BestLevels(units + g * w.group, InputsOfGroup(w, g), &error);
-      all += error * scale * scale;
+      all += double{error} * scale * scale;
     }
     if (all < best_error) {
       best_error = all;

@@ -140,6 +140,7 @@ TEST(PackWeights, TwoLevelsAreWholeNumbersOfEightBits) {
     if (i / w.k == 4) rows[i] = 0.5f;                       // all equal
     if (i / w.k == 5) rows[i] = std::fabs(rows[i]) + 1.0f;  // far from zero
     if (i / w.k == 6) rows[i] *= 1e-36f;
+    if (i / w.k == 7) rows[i] *= 1e30f;
   }
   w.scale = ScaleType::kI8;
   const Result<PackedWeights> packed = PackWeights(w, rows.data());

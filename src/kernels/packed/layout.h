@@ -19,7 +19,8 @@
 // Scales of u4 may have two levels: those of groups, and minimums, are whole numbers of a byte, and
 // multiples of a float for each output; a panel begins with a line of those sixteen.  Then scale *
 // code + minimum is a whole number of eight bits, so that a row is one of u8 with one scale, in
-// half the bytes: all that a product adds up is integers.
+// half the bytes: all that a product adds up is integers.  Panels in which it has more bits, of a
+// damaged file, have other products on other instruction sets.
 //
 // What pads n and k has the value zero.
 #pragma once

@@ -218,9 +218,10 @@ def _packed(data: bytes, format: str, n: int, k: int, group: int, minimum: bool,
 
 
 def pack(rows: torch.Tensor, format: str, group: int, scales: str | None = None) -> PackedMatrix:
-    """Rows float32 [n, k].  Four-bit groups have the `scales` of Quantization.  Floats among them get a
-    minimum where that halves the error: where weights were on such a grid before; without `scales`, such a
-    grid alone has floats.  Raises _native.Error where a weight is not finite."""
+    """Rows float32 [n, k].  Four-bit groups have the `scales` of Quantization; without them, floats where
+    whole numbers would be clearly worse: where a row has a weight far beyond its others, or weights were on a
+    grid of floats before.  Floats get a minimum where that halves the error.  Raises _native.Error where a
+    weight is not finite."""
     rows = rows.detach().contiguous()
     n, k = rows.shape
     group = k if group == 0 or group >= k or format not in ("int8", "int4") else group
@@ -232,12 +233,14 @@ def pack(rows: torch.Tensor, format: str, group: int, scales: str | None = None)
     form = (False, "bfloat16")
     if format == "int4":
         sample = rows[:: max(n // 64, 1)].contiguous()
+        levels, plain, grid = (True, "int8"), (False, "bfloat16"), (True, "bfloat16")
         has_levels = scales != "bfloat16" and group < k and group <= _MAX_LEVELS_GROUP
-        if has_levels:
-            form = (True, "int8")
-        if not has_levels or scales is None:
-            before, grid = packed(sample, *form)[1], (True, "bfloat16")
-            if packed(sample, *grid)[1] < 0.5 * before:
+        if has_levels and scales == "int8":
+            form = levels
+        else:
+            errors = {f: packed(sample, *f)[1] for f in ((levels,) if has_levels else ()) + (plain, grid)}
+            form = levels if has_levels and errors[levels] <= 1.25 * errors[plain] else plain
+            if errors[grid] < 0.5 * errors[form]:
                 form = grid
     data, error = packed(rows, *form)
     minimum, scale = form

@@ -43,6 +43,12 @@ static_assert(ScaleOffset(kWide, 1) == 64 && MinimumDistance(kWide) == 128);
 static_assert(CodesOffset(kWide, 1) == 8 * 64 && ScaleOffset(kWide, 2) == 12 * 64);
 static_assert(CodesOffset(kWide, 2) == 16 * 64 && PackedBytes(kWide) == 20 * 64);
 
+// Two levels: a line for outputs, one for the scales and minimums of two groups.
+constexpr PackedMatrix kLevels = Matrix(PackedFormat::kU4, 16, 96, 32, true, ScaleType::kI8);
+static_assert(ScaleOffset(kLevels, 1) == 64 + 16 && MinimumDistance(kLevels) == 32);
+static_assert(CodesOffset(kLevels, 0) == 2 * 64 && ScaleOffset(kLevels, 2) == 10 * 64);
+static_assert(PackedBytes(kLevels) == 15 * 64);
+
 // A scale for the whole row, which need not be a multiple of anything.
 constexpr PackedMatrix kRow = Matrix(PackedFormat::kU4, 33, 19, 19);
 static_assert(GroupCount(kRow) == 1 && PackedBytes(kRow) == 3 * (1 + 3) * 64);
@@ -52,7 +58,10 @@ TEST(Layout, RefusesWhatCannotBe) {
   EXPECT_EQ(PackedBytes(Matrix(PackedFormat::kF32, 4, 0)), 0u);
   EXPECT_EQ(PackedBytes(Matrix(PackedFormat::kF32, 4, 4, 0, true)), 0u);
   EXPECT_EQ(PackedBytes(Matrix(static_cast<PackedFormat>(5), 4, 4)), 0u);
-  EXPECT_EQ(PackedBytes(Matrix(PackedFormat::kU4, 4, 4, 4, false, static_cast<ScaleType>(3))), 0u);
+  EXPECT_EQ(PackedBytes(Matrix(PackedFormat::kU4, 4, 4, 4, false, static_cast<ScaleType>(4))), 0u);
+  EXPECT_EQ(PackedBytes(Matrix(PackedFormat::kU4, 4, 4, 4, false, ScaleType::kI8)), 0u);
+  EXPECT_EQ(PackedBytes(Matrix(PackedFormat::kU8, 4, 4, 4, true, ScaleType::kI8)), 0u);
+  EXPECT_EQ(PackedBytes(Matrix(PackedFormat::kU4, 4, 2000, 2000, true, ScaleType::kI8)), 0u);
   EXPECT_EQ(PackedBytes(Matrix(PackedFormat::kU4, 16, 64, 0)), 0u);
   EXPECT_EQ(PackedBytes(Matrix(PackedFormat::kU4, 16, 64, 24)), 0u);
   EXPECT_EQ(PackedBytes(Matrix(PackedFormat::kU4, 16, 64, 128)), 0u);

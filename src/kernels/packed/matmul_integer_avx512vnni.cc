@@ -108,13 +108,17 @@ void SumWidened(const IntegerMatmulArgs& args, size_t panel, size_t panels, size
     MultiplySpan<kIntegerRows>({part, sizeof m->panels[0], 1, QuantizedStride(w.k), 0, own, of},
                                panels, rows, m->sums[0]);
     if (w.k <= span) return;
+    const bool last = w.k - begin <= span;
     for (size_t r = 0; r < rows; ++r) {
       for (size_t j = 0; j < panels * kPanelOutputs; j += kPanelOutputs) {
         const __m512i x = ToInteger(Load(&m->sums[r][j])).v;
         int32_t* const total = &m->totals[r][j];
         const __m512i sum = begin == 0 ? x : _mm512_add_epi32(x, _mm512_loadu_si512(total));
-        _mm512_storeu_si512(total, sum);
-        Store(&m->sums[r][j], ToFloat({sum}));
+        if (last) {
+          Store(&m->sums[r][j], ToFloat({sum}));
+        } else {
+          _mm512_storeu_si512(total, sum);
+        }
       }
     }
   }

@@ -11,6 +11,7 @@ import rushlight
 from rushlight import _native
 from rushlight.delegates.backend import call_delegate
 from rushlight.delegates.cpu.weights import (
+    SCALES,
     IntegerForm,
     IntegerRows,
     Quantization,
@@ -235,8 +236,11 @@ def test_damaged_plans_are_refused_or_run():
 def test_scales_of_four_bits():
     codes = torch.randint(0, 16, (32, 64)).float()
     codes[:, ::32], codes[:, 1::32] = 0, 15
+    even = codes * 0.25 - 1.5
+    assert pack(even, "int4", 32).minimum
+    assert pack(even, "int4", 32).error < 1e-6
     grid = codes * (0.25 + torch.rand(32, 64)[:, ::32].repeat_interleave(32, 1).bfloat16()).float() - 1.5
-    float_scales, levels = _native_scale("bfloat16"), _native_scale("int8")
+    float_scales, levels = SCALES["bfloat16"], SCALES["int8"]
     # Floats, where weights were on a grid of floats; whole numbers, where they were not; or as asked for.
     kept = pack(grid, "int4", 32)
     assert kept.minimum and kept.scale == float_scales and kept.error < 0.003
@@ -252,10 +256,6 @@ def test_scales_of_four_bits():
     # A group that is a row, or long, has no levels.
     assert pack(rows, "int4", 0).scale == float_scales
     assert pack(torch.randn(16, 4096), "int4", 2048, "int8").scale == float_scales
-
-
-def _native_scale(name):
-    return {"bfloat16": 0, "int8": 3}[name]
 
 
 @pytest.mark.parametrize("inputs", [576, 1536, 3000])

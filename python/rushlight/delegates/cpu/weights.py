@@ -16,7 +16,7 @@ from rushlight import _native
 FORMATS = {"float32": 0, "bfloat16": 1, "float16": 2, "int8": 3, "int4": 4}
 CACHES = {"float32": 0, "bfloat16": 1, "float16": 2, "int8": 3}
 _SHORT = {"bf16": "bfloat16", "fp16": "float16", "fp32": "float32"}
-_SCALES = {"bfloat16": 0, "float16": 1, "float32": 2, "int8": 3}
+SCALES = {"bfloat16": 0, "float16": 1, "float32": 2, "int8": 3}
 _BITS = {"int8": 8, "int4": 4}
 PANEL = 16  # outputs
 _MAX_LEVELS_GROUP = 1024  # kExactInputs
@@ -207,14 +207,14 @@ def pack_integers(rows: IntegerRows, form: IntegerForm) -> PackedMatrix:
     group = form.group or k
     parts = (rows.codes, rows.scales, rows.minimums)
     codes, scales, minimums = (None if t is None else t.contiguous() for t in parts)
-    data = _native.pack_integers(codes, scales, minimums, FORMATS[form.format], group, _SCALES[form.scale])
+    data = _native.pack_integers(codes, scales, minimums, FORMATS[form.format], group, SCALES[form.scale])
     return _packed(data, form.format, n, k, group, form.minimum, form.scale, 0.0)
 
 
 def _packed(data: bytes, format: str, n: int, k: int, group: int, minimum: bool, scale: str, error: float):
     name = f"{format} {n} {k} {group} {minimum} {scale}:"
     key = "rushlight.cpu." + hashlib.sha256(name.encode() + data).hexdigest()[:32]
-    return PackedMatrix(key, data, FORMATS[format], n, k, group, minimum, _SCALES[scale], error)
+    return PackedMatrix(key, data, FORMATS[format], n, k, group, minimum, SCALES[scale], error)
 
 
 def pack(rows: torch.Tensor, format: str, group: int, scales: str | None = None) -> PackedMatrix:
@@ -228,7 +228,7 @@ def pack(rows: torch.Tensor, format: str, group: int, scales: str | None = None)
 
     def packed(rows: torch.Tensor, minimum: bool = False, scale: str = "bfloat16") -> tuple[bytes, float]:
         address, shape = rows.data_ptr(), rows.shape
-        return _native.pack_weights(address, *shape, FORMATS[format], group, minimum, _SCALES[scale])
+        return _native.pack_weights(address, *shape, FORMATS[format], group, minimum, SCALES[scale])
 
     form = (False, "bfloat16")
     if format == "int4":
